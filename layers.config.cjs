@@ -1,0 +1,71 @@
+// Who may import whom, under src/. Folders say first where code runs: this table keeps them so. Changed here when a real need
+// shows; .dependency-cruiser.cjs makes rules of it, and scripts/check-layers.cjs runs them.
+//
+//   values   folders, or single files, of which anything may be imported
+//   types    what may be imported besides, with `import type` only
+//   npm      packages, their types too
+//
+// A folder may always import itself. Nobody imports a main.ts. `extra` adds to a row what single files of it may import.
+
+const EVERYWHERE = [
+  'contracts',
+  'activities',
+  'db',
+  'events',
+  'knowledge',
+  'llm',
+  'planning',
+  'prompts',
+  'runs',
+  'telemetry',
+  'tools',
+];
+
+/** @type {Record<string, {values: string[], types?: string[], npm: string[], node?: false}>} */
+const folders = {
+  contracts: { values: [], npm: ['zod'], node: false },
+  workflows: {
+    // Plain constants and nothing that leads to zod: the bundle of the sandbox stays small and deterministic.
+    values: ['contracts/failure', 'contracts/run-status'],
+    types: ['contracts', 'activities'],
+    npm: ['@temporalio/workflow', '@temporalio/common'],
+    node: false,
+  },
+  activities: {
+    values: ['contracts', 'planning', 'events', 'db', 'runs'],
+    types: ['llm', 'tools', 'knowledge'],
+    npm: ['@temporalio/activity', '@temporalio/common'],
+  },
+  runs: {
+    values: ['contracts', 'planning', 'events', 'db', 'workflows/messages'],
+    types: ['tools', 'workflows'],
+    npm: ['@temporalio/client', '@temporalio/common'],
+  },
+  planning: { values: ['contracts', 'prompts', 'db'], types: ['llm', 'tools', 'knowledge'], npm: ['ajv'] },
+  llm: { values: ['contracts', 'db'], npm: [] },
+  tools: { values: ['contracts', 'db'], types: ['knowledge', 'llm'], npm: ['zod'] },
+  knowledge: { values: ['contracts', 'db'], npm: [] },
+  prompts: { values: ['contracts', 'db'], npm: [] },
+  events: { values: ['contracts', 'db'], npm: ['pg'] },
+  db: { values: ['contracts'], npm: ['pg', 'ulid'] },
+  api: {
+    values: ['contracts', 'runs', 'events', 'db', 'planning', 'tools', 'telemetry'],
+    npm: ['express', 'helmet', 'ws', 'zod'],
+  },
+  workers: { values: [...EVERYWHERE, 'workflows/messages'], npm: ['@temporalio/worker'] },
+  dev: { values: ['contracts', 'db', 'workers/bundle-workflows'], npm: ['pg', 'picocolors'] },
+  cli: { values: ['contracts', 'dev', 'db'], npm: [] },
+  telemetry: { values: ['contracts'], npm: ['pino'] },
+};
+
+/** Single files, and what they may import besides what their folder may. */
+const extra = {
+  // Every setting, parsed once. Besides these files nobody may import it: what they build gets what it needs as arguments.
+  config: { values: ['contracts'], npm: ['zod'] },
+  'api/main': { values: ['config'], npm: [] },
+  'workers/main': { values: ['config'], npm: [] },
+  'dev/main': { values: ['config'], npm: [] },
+  'dev/demo': { values: ['config'], npm: [] },
+};
+
+module.exports = { folders, extra };

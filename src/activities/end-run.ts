@@ -1,0 +1,88 @@
+import type { Ending } from '../contracts/ending';
+import type { Failure } from '../contracts/failure';
+import { Refusal } from '../contracts/refusal';
+import type { RunStatus } from '../contracts/run-status';
+import { cancelSteps, lockStepsOf } from '../db/steps';
+import type { Tx } from '../db/tx';
+import { append, type NewEvent, type RunChange } from '../events/append';
+import type { ActivityDeps } from './deps';
+
+const STEP_REASONS: Record<Ending['status'], string> = {
+  failed: 'The run failed.',
+  timed_out: 'The run took too long.',
+  cancelled: 'The run was cancelled.',
+};
+
+/**
+ * Ends a run short of an answer: whatever has not ended is cancelled, open wishes are closed, the terminal event is the last one.
+ * A run that is over already stays as it is.
+ * @returns how the run stands now.
+ */
+export async function endRun(
+  deps: ActivityDeps,
+  { run_id, ending }: { run_id: string; ending: Ending },
+): Promise<{ status: RunStatus }> {
+  try {
+    return await deps.db.transaction(async (tx) => {
+      await lockStepsOf(tx, run_id);
+      const cancelled = await cancelSteps(tx, run_id, STEP_REASONS[ending.status]);
+      const events = cancelled.map((step_id): NewEvent => {
+        return { key: `cancelled:${step_id}`, type: 'step.cancelled', step_id, data: { reason: STEP_REASONS[ending.status] } };
+      });
+      const { event, change } = await factOf(tx, run_id, ending);
+      await tx.query('update wishes set closed_at = now() where run_id = $1 and closed_at is null', [run_id]);
+      const { status } = await append(tx, run_id, {
+        attempt: null,
+        events: [...events, event],
+        change: { ...change, phase: null, finished_at: new Date().toISOString() },
+      });
+      return { status };
+    });
+  } catch (error) {
+    if (!(error instanceof Refusal && error.code === 'run_over')) throw error;
+    const [run] = await deps.db.query<{ status: RunStatus }>('select status from runs where id = $1', [run_id]);
+    return run!;
+  }
+}
+
+async function factOf(tx: Tx, run_id: string, ending: Ending): Promise<{ event: NewEvent; change: RunChange }> {
+  switch (ending.status) {
+    case 'failed': {
+      const failure = await withCause(tx, run_id, ending.failure);
+      const change = { status: 'failed', status_reason: failure.message, error: failure } as const;
+      return { event: { key: 'ended', type: 'run.failed', data: { failure } }, change };
+    }
+    case 'timed_out': {
+      const { limit } = ending;
+      const change = { status: 'timed_out', status_reason: `It took longer than ${limit.value} s.` } as const;
+      return { event: { key: 'ended', type: 'run.timed_out', data: { limit } }, change };
+    }
+    case 'cancelled': {
+      const who = ending.by === 'temporal' ? { actor: 'temporal', reason: null } : await wishOf(tx, run_id);
+      const change = { status: 'cancelled', status_reason: who.reason } as const;
+      return { event: { key: 'ended', type: 'run.cancelled', data: who }, change };
+    }
+  }
+}
+
+/** Who wished the run cancelled, and why. */
+async function wishOf(tx: Tx, run_id: string): Promise<{ actor: string; reason: string | null }> {
+  const [wish] = await tx.query<{ actor: string; reason: string | null }>(
+    `select actor, reason from wishes where run_id = $1 and kind = 'cancel' order by attempt desc limit 1`,
+    [run_id],
+  );
+  return { actor: wish?.actor ?? 'unknown', reason: wish?.reason ?? null };
+}
+
+/** A run that failed by a step says how the step failed. */
+async function withCause(tx: Tx, run_id: string, failure: Failure): Promise<Failure> {
+  if (failure.step_id === undefined) return failure;
+  const [step] = await tx.query<{ failure: Failure | null }>(
+    'select failure from steps where run_id = $1 and id = $2 order by plan_version desc limit 1',
+    [run_id, failure.step_id],
+  );
+  const cause = step?.failure;
+  if (cause === null || cause === undefined) return failure;
+  const { code, message } = cause;
+  return { ...failure, message: `Step ${failure.step_id} failed: ${message}`, cause: { code, message } };
+}

@@ -1,0 +1,76 @@
+import { Context } from '@temporalio/activity';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import type { Ending } from '../contracts/ending';
+import { isRetryable } from '../contracts/failure';
+import { Refusal } from '../contracts/refusal';
+import type { StepRef } from '../db/steps';
+import { Interrupted } from './call-tool';
+import type { ActivityDeps } from './deps';
+import { draftPlan, type RoundRef } from './draft-plan';
+import { endRun } from './end-run';
+import { judgePlan } from './judge-plan';
+import { readWishes } from './read-wishes';
+import { useTool } from './use-tool';
+import { writeAnswer } from './write-answer';
+
+/** Pause between heartbeats, milliseconds. A cancellation travels on their answers. */
+const HEARTBEAT_MS = 500;
+
+export type { ActivityDeps } from './deps';
+
+/** The activities of a worker, by the names under which Temporal knows them. */
+export function createActivities(deps: ActivityDeps) {
+  return {
+    draftPlan: (ref: RoundRef) => outward(() => draftPlan(deps, ref, execution())),
+    judgePlan: (ref: RoundRef) => outward(() => judgePlan(deps, ref)),
+    useTool: (ref: StepRef) =>
+      outward(() =>
+        beating(() => useTool(deps, ref, { execution: execution(), cancelled: Context.current().cancellationSignal })),
+      ),
+    writeAnswer: (ref: { run_id: string; plan_version: number }) => outward(() => writeAnswer(deps, ref)),
+    readWishes: (ref: { run_id: string }) => outward(() => readWishes(deps, ref)),
+    endRun: (ref: { run_id: string; ending: Ending }) => outward(() => endRun(deps, ref)),
+  };
+}
+export type Activities = ReturnType<typeof createActivities>;
+
+function execution(): string {
+  return Context.current().info.workflowExecution?.runId ?? '';
+}
+
+/** Sends heartbeats while `act` runs; local activities are short and need none. */
+async function beating<T>(act: () => Promise<T>): Promise<T> {
+  const context = Context.current();
+  if (context.info.isLocal) return act();
+  const timer = setInterval(() => context.heartbeat(), HEARTBEAT_MS);
+  try {
+    return await act();
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+/**
+ * Turns what was thrown into what Temporal understands. A refusal is final unless the table of failures says otherwise; a cancellation
+ * is one unless the worker stops, which means: try again elsewhere. Anything else (Postgres away, a bug) is tried again.
+ */
+async function outward<T>(act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    if (error instanceof Refusal) {
+      throw ApplicationFailure.create({
+        type: error.code,
+        message: error.message,
+        nonRetryable: !isRetryable(error.code),
+      });
+    }
+    if (error instanceof Interrupted) {
+      if (Context.current().cancellationDetails?.workerShutdown === true) {
+        throw ApplicationFailure.retryable('The worker stops.', 'worker_lost');
+      }
+      throw new CancelledFailure('CANCELLED');
+    }
+    throw error;
+  }
+}

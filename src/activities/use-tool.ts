@@ -1,0 +1,181 @@
+import { ApplicationFailure } from '@temporalio/common';
+import { isRetryable, type Failure } from '../contracts/failure';
+import { Refusal } from '../contracts/refusal';
+import type { StepResult } from '../contracts/step-result';
+import { isDatabaseError } from '../db/unavailable';
+import { lockStep, readStep, takeFence, type StepRef } from '../db/steps';
+import type { Tx } from '../db/tx';
+import { append } from '../events/append';
+import type { Tool, ToolContext, TransactionalTool } from '../tools/tool';
+import { Interrupted, callTool } from './call-tool';
+import type { ActivityDeps } from './deps';
+import { prepareCall, type Prepared } from './prepare-call';
+import { storable } from './storable';
+import {
+  beginEvents,
+  complete,
+  fail,
+  hasOutcome,
+  isOver,
+  retry,
+  skip,
+  storedResult,
+  type Start,
+} from './step-outcome';
+
+/** Pauses before a step is tried again, milliseconds: doubled from the first to the longest. */
+const FIRST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 2_000;
+/** Starts that may be lost with their worker before a step is given up: a tool that kills its worker must not do so for ever. */
+const LOST_STARTS = 10;
+
+/** Where an activity runs and how it is stopped. */
+export interface Surroundings {
+  /** Temporal's run id. */
+  execution: string;
+  cancelled: AbortSignal;
+}
+
+/** A call that is ready to be made. */
+interface Call {
+  start: Start;
+  tool: Tool;
+  input: Record<string, unknown>;
+  cancelled: AbortSignal;
+}
+
+/** A try that the tool or its output made fail; anything else that is thrown says nothing about the tool. */
+class FailedTry extends Error {
+  constructor(readonly failure: Failure) {
+    super(failure.message);
+  }
+}
+
+/**
+ * Carries one step out: fills its input in from stored outputs, evaluates its condition, calls its tool and stores what came of it
+ * with the facts, in one transaction. Whatever was stored before is returned again.
+ *
+ *   pure, instant          call, then one transaction; the first stored outcome wins
+ *   pure, lane `tools`     a start takes a fence number first; every later write carries it
+ *   transactional          the call, the checkpoint and the facts are one transaction under the lock of the step's row
+ *
+ * @throws Refusal `run_over`, `superseded`; ApplicationFailure when a try failed and another one follows; Interrupted.
+ */
+export async function useTool(deps: ActivityDeps, ref: StepRef, around: Surroundings): Promise<StepResult> {
+  const step = await readStep(deps.db, ref);
+  if (step === undefined) throw new Error(`Run ${ref.run_id} has no step ${ref.step_id} in plan ${ref.plan_version}.`);
+  if (hasOutcome(step.status)) return settled(deps, ref, nothing);
+  if (isOver(step)) throw new Refusal('run_over', 'The run has already ended.');
+
+  const tool = deps.tools.get(step.tool, step.tool_version);
+  const prepared = prepareCall(step, tool, deps.checkInput);
+  if (prepared.kind === 'call') return begin(deps, { ref, step, fence: null }, prepared, around);
+  const start: Start = { ref, step, fence: null };
+  return settled(deps, ref, (tx) =>
+    prepared.kind === 'skip' ? skip(tx, start, prepared.reason) : fail(tx, start, prepared.failure),
+  );
+}
+
+async function begin(
+  deps: ActivityDeps,
+  before: Start,
+  { tool, input, input_hash }: Prepared & { kind: 'call' },
+  around: Surroundings,
+): Promise<StepResult> {
+  const { ref, step } = before;
+  const start: Start = { ...before, input, input_hash };
+  if (step.lane !== 'instant') {
+    const fence = await deps.db.transaction((tx) => takeStart(tx, start, around.execution));
+    if (fence === null) return settled(deps, ref, nothing);
+    start.fence = fence;
+    if (fence - 1 - step.tries > LOST_STARTS) {
+      const message = `The worker was lost ${LOST_STARTS} times during this step.`;
+      return settled(deps, ref, (tx) => fail(tx, start, { code: 'worker_lost', message, step_id: ref.step_id }));
+    }
+  }
+  const call: Call = { start, tool, input, cancelled: around.cancelled };
+  try {
+    return await settled(deps, ref, await (tool.effect === 'transactional' ? inside(call, tool) : ahead(call, tool)));
+  } catch (error) {
+    if (error instanceof FailedTry) return afterFailure(deps, call, error.failure);
+    throw error;
+  }
+}
+
+/** Takes the number of this start and says that it began, and that an earlier one was lost where nobody could say so. */
+async function takeStart(tx: Tx, start: Start, execution: string): Promise<number | null> {
+  const fence = await takeFence(tx, start.ref, execution);
+  if (fence === null) return null;
+  await append(tx, start.ref.run_id, { attempt: start.step.attempt, events: beginEvents({ ...start, fence }) });
+  return fence;
+}
+
+type Write = (tx: Tx) => Promise<StepResult | null>;
+
+/** A pure tool is called ahead of the transaction that stores what it gave. */
+async function ahead({ start, tool, input, cancelled }: Call, pure: Tool & { effect: 'pure' }): Promise<Write> {
+  const began = performance.now();
+  const output = await tried(start, async () => {
+    const limits = { timeout_s: tool.timeout_s, cancelled };
+    return storable(await callTool((signal) => pure.call(input, contextOf(start, signal)), limits), start.step.rules.max_output_bytes);
+  });
+  const duration_ms = Math.round(performance.now() - began);
+  return (tx) => complete(tx, start, { output, duration_ms });
+}
+
+/** A transactional tool is called inside it, under the lock of the step's row: a second worker waits and finds the outcome. */
+async function inside({ start, input, cancelled }: Call, tool: TransactionalTool): Promise<Write> {
+  return async (tx) => {
+    if (hasOutcome(await lockStep(tx, start.ref))) return null;
+    const began = performance.now();
+    const output = await tried(start, async () =>
+      storable(await tool.call(input, contextOf(start, cancelled), tx), start.step.rules.max_output_bytes),
+    );
+    return complete(tx, start, { output, duration_ms: Math.round(performance.now() - began) });
+  };
+}
+
+function contextOf({ ref, step, fence }: Start, signal: AbortSignal): ToolContext {
+  const attempt = fence ?? step.tries + 1;
+  return { tenant: step.tenant, user: step.user, run_id: ref.run_id, step_id: ref.step_id, attempt, signal };
+}
+
+/** What the tool throws becomes the failure of the try; what Postgres or a cancellation throws is passed on as it is. */
+async function tried<T>({ ref }: Start, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    if (error instanceof Interrupted || isDatabaseError(error)) throw error;
+    const code = error instanceof Refusal ? error.code : 'tool_error';
+    const message = error instanceof Error ? error.message : String(error);
+    throw new FailedTry({ code, message: message.slice(0, 2_000), step_id: ref.step_id });
+  }
+}
+
+/** Ends the step with the failure, or announces the next try. The count is a row: a lost worker or an absent database uses up none. */
+async function afterFailure(deps: ActivityDeps, { start, tool }: Call, failure: Failure): Promise<StepResult> {
+  const { ref, step } = start;
+  if (!isRetryable(failure.code) || step.tries + 1 >= tool.max_attempts) {
+    return settled(deps, ref, (tx) => fail(tx, start, failure));
+  }
+  const pause_ms = Math.min(FIRST_PAUSE_MS * 2 ** step.tries, LONGEST_PAUSE_MS);
+  const next_at = new Date(Date.now() + pause_ms);
+  const announced = await deps.db.transaction((tx) => retry(tx, start, failure, next_at));
+  if (!announced) return settled(deps, ref, nothing);
+  throw ApplicationFailure.create({
+    type: failure.code,
+    message: failure.message,
+    nonRetryable: false,
+    nextRetryDelay: pause_ms,
+  });
+}
+
+/** Writes an outcome; where there was one already, that one is the result. @throws Refusal `superseded` when a newer start is at work. */
+async function settled(deps: ActivityDeps, ref: StepRef, write: Write): Promise<StepResult> {
+  const written = await deps.db.transaction(write);
+  const result = written ?? (await storedResult(deps.db, ref, null));
+  if (result === null) throw new Refusal('superseded', 'A newer start of this step has taken over.');
+  return result;
+}
+
+const nothing: Write = () => Promise.resolve(null);

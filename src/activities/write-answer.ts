@@ -1,0 +1,49 @@
+import { Refusal } from '../contracts/refusal';
+import type { RunStatus } from '../contracts/run-status';
+import type { WishKind } from '../contracts/step-result';
+import { readRunAtWork } from '../db/runs';
+import { readEndedSteps } from '../db/steps';
+import { append } from '../events/append';
+import type { ActivityDeps } from './deps';
+
+/**
+ * Writes the answer of a run and completes the run with it, in one transaction. A repetition finds the run completed.
+ * @returns the wish that kept the run from being completed, or null when it is completed.
+ * @throws Refusal `run_over` when the run ended otherwise.
+ */
+export async function writeAnswer(
+  deps: ActivityDeps,
+  { run_id, plan_version }: { run_id: string; plan_version: number },
+): Promise<{ wish: WishKind | null }> {
+  try {
+    await answerAndComplete(deps, run_id, plan_version);
+    return { wish: null };
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    if (error.code === 'run_cancelling') return { wish: 'cancel' };
+    if (error.code === 'run_over' && (await statusOf(deps, run_id)) === 'completed') return { wish: null };
+    throw error;
+  }
+}
+
+async function answerAndComplete(deps: ActivityDeps, run_id: string, plan_version: number): Promise<void> {
+  const run = await readRunAtWork(deps.db, run_id);
+  const steps = await readEndedSteps(deps.db, run_id, plan_version);
+  const answer = await deps.writer.write({ goal: run.goal, steps });
+  await deps.db.transaction((tx) =>
+    append(tx, run_id, {
+      attempt: run.attempt,
+      events: [
+        { key: 'answer:started', type: 'generation.started', data: { model: deps.writer.model } },
+        { key: 'answer:written', type: 'generation.completed', data: { text: answer } },
+        { key: 'ended', type: 'run.completed', data: { answer } },
+      ],
+      change: { status: 'completed', phase: null, answer, finished_at: new Date().toISOString() },
+    }),
+  );
+}
+
+async function statusOf(deps: ActivityDeps, run_id: string): Promise<RunStatus | undefined> {
+  const [run] = await deps.db.query<{ status: RunStatus }>('select status from runs where id = $1', [run_id]);
+  return run?.status;
+}

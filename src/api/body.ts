@@ -1,0 +1,107 @@
+import { isUtf8 } from 'node:buffer';
+import express, { type ErrorRequestHandler, type RequestHandler } from 'express';
+import type { ZodType, output } from 'zod';
+import { Refusal, type RefusedPart } from '../contracts/refusal';
+
+/** Objects and arrays within one another, at most. */
+const MAX_DEPTH = 32;
+/** Wrong parts that are told at once. */
+const MAX_PARTS = 50;
+
+/** Reads JSON bodies: right type, right size, UTF-8 and not too deep before they are parsed. */
+export function readBody(limit: number): (RequestHandler | ErrorRequestHandler)[] {
+  const refuseOtherTypes: RequestHandler = (req, _res, next) => {
+    const sent = req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0;
+    if (sent && !req.is('application/json')) {
+      throw new Refusal('unsupported_media_type', 'The body is not declared as application/json.');
+    }
+    next();
+  };
+  return [
+    refuseOtherTypes,
+    express.json({
+      limit,
+      verify: (_req, _res, bytes) => {
+        if (!isUtf8(bytes)) throw wrapped(new Refusal('invalid_json', 'The body is not UTF-8.'));
+        if (isTooDeep(bytes)) throw wrapped(new Refusal('too_deep', `The body is nested more than ${MAX_DEPTH} levels deep.`));
+      },
+    }),
+    unwrap,
+  ];
+}
+
+/**
+ * The body, or the query, in the shape of `schema`.
+ * @param root start of the pointers: '' for a body, '/query' for a query
+ * @throws Refusal `invalid_request` that points at every wrong part.
+ */
+export function parse<S extends ZodType>(schema: S, value: unknown, root = ''): output<S> {
+  const hostile = hostileParts(value, root);
+  if (hostile.length > 0) throw invalid(hostile);
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const parts = parsed.error.issues.flatMap((issue): RefusedPart[] => {
+    const pointer = root + pointerOf(issue.path);
+    if (issue.code !== 'unrecognized_keys') return [{ pointer, code: issue.code, detail: issue.message }];
+    return issue.keys.map((key) => ({
+      pointer: pointer + pointerOf([key]),
+      code: 'unknown_field',
+      detail: 'is not a field of this request',
+    }));
+  });
+  throw invalid(parts);
+}
+
+function invalid(parts: RefusedPart[]): Refusal {
+  const [first] = parts;
+  const where = first?.pointer === '' ? 'The request' : first?.pointer;
+  return new Refusal('invalid_request', `${where}: ${first?.detail}`, parts.slice(0, MAX_PARTS));
+}
+
+function pointerOf(path: PropertyKey[]): string {
+  return path.map((key) => `/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+}
+
+/** Texts that Postgres and JSON cannot carry, and the one key that could reach a prototype. The body is at most 32 levels deep. */
+function hostileParts(value: unknown, pointer: string): RefusedPart[] {
+  if (typeof value === 'string') return hostileText(value, pointer);
+  if (value === null || typeof value !== 'object') return [];
+  return Object.entries(value).flatMap(([key, part]) => {
+    const at = `${pointer}${pointerOf([key])}`;
+    const own = key === '__proto__' ? [{ pointer: at, code: 'unknown_field', detail: 'is not a field of this request' }] : [];
+    return [...own, ...hostileText(key, at), ...hostileParts(part, at)];
+  });
+}
+
+function hostileText(text: string, pointer: string): RefusedPart[] {
+  if (text.includes('\0')) return [{ pointer, code: 'invalid_text', detail: 'holds a NUL character' }];
+  if (!text.isWellFormed()) return [{ pointer, code: 'invalid_text', detail: 'holds a lone surrogate' }];
+  return [];
+}
+
+/** Looks at brackets outside of strings only, so it costs one pass and no memory whatever the body is. */
+function isTooDeep(bytes: Buffer): boolean {
+  let depth = 0;
+  let quoted = false;
+  for (let i = 0; i < bytes.length; i += 1) {
+    const byte = bytes[i];
+    if (quoted) {
+      if (byte === 0x5c) i += 1;
+      else if (byte === 0x22) quoted = false;
+    } else if (byte === 0x22) quoted = true;
+    else if (byte === 0x7b || byte === 0x5b) {
+      depth += 1;
+      if (depth > MAX_DEPTH) return true;
+    } else if (byte === 0x7d || byte === 0x5d) depth -= 1;
+  }
+  return false;
+}
+
+/** The body parser makes its own error of what `verify` throws, with the members of ours; the refusal travels in one of them. */
+function wrapped(refusal: Refusal): Error {
+  return Object.assign(new Error(refusal.message), { refusal });
+}
+
+function unwrap(error: unknown, _req: express.Request, _res: express.Response, next: express.NextFunction): void {
+  next((error as { refusal?: Refusal }).refusal ?? error);
+}

@@ -1,0 +1,89 @@
+import { createServer } from 'node:http';
+import { Client, Connection } from '@temporalio/client';
+import { loadConfig, type Config } from '../config';
+import { allowDevelopmentKey } from '../db/api-keys';
+import { openDatabase, type Database } from '../db/database';
+import { missingMigrations } from '../db/migrate';
+import { EventHub } from '../events/hub';
+import { createInputCheck } from '../planning/plan-check';
+import { createRunWorkflows } from '../runs/run-workflows';
+import { runToEnd, stopRequest } from '../process-end';
+import { createLogger } from '../telemetry/logger';
+import { loadTools } from '../tools/load-tools';
+import { createApp } from './app';
+import type { ApiDeps } from './deps';
+import { attachWebSocket } from './stream/websocket';
+
+/** Requests under way get this long when the process stops, milliseconds. */
+const CLOSE_WITHIN_MS = 5_000;
+
+async function main(): Promise<void> {
+  const config = loadConfig();
+  const log = createLogger({ level: config.LOG_LEVEL, name: 'api' });
+  for (const warning of config.warnings) log.warn(warning);
+  const db = openDatabase({
+    url: config.DATABASE_URL,
+    pool: config.LONGHAUL_DB_POOL,
+    name: 'longhaul api',
+    onIdleError: (err) => log.warn({ err }, 'A connection to Postgres was lost.'),
+  });
+  const hub = new EventHub({ url: config.DATABASE_URL, db, onFault: (what, err) => log.warn({ err }, what) });
+  const connection = Connection.lazy({ address: config.TEMPORAL_ADDRESS });
+  const client = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
+  if (config.LONGHAUL_DEVELOPMENT_KEY !== undefined) await allowDevelopmentKey(db, config.LONGHAUL_DEVELOPMENT_KEY);
+
+  const deps: ApiDeps = {
+    db,
+    hub,
+    workflows: createRunWorkflows(client, config.LONGHAUL_TASK_QUEUE),
+    tools: loadTools(config.LONGHAUL_TOOL_PACKS),
+    checkInput: createInputCheck(),
+    rules: config.rules,
+    log,
+    settings: settingsOf(config),
+    checks: {
+      postgres: () => checkSchema(db),
+      temporal: async () => {
+        await connection.withDeadline(Date.now() + 1_000, () => connection.workflowService.getSystemInfo({}));
+      },
+    },
+  };
+  const server = createServer(createApp(deps));
+  const sockets = attachWebSocket(server, deps);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(config.PORT, config.HOST, resolve);
+  });
+  log.info({ address: server.address() }, 'The API listens.');
+  process.send?.('ready');
+
+  await stopRequest();
+  log.info('The API stops.');
+  const closed = new Promise((resolve) => server.close(resolve));
+  await sockets.close();
+  await hub.close(); // ends the streams, so that the server can close
+  setTimeout(() => server.closeAllConnections(), CLOSE_WITHIN_MS).unref();
+  server.closeIdleConnections();
+  await closed;
+  await connection.close();
+  await db.close();
+}
+
+function settingsOf(config: Config): ApiDeps['settings'] {
+  return {
+    public_url: config.public_url,
+    body_limit: config.LONGHAUL_BODY_LIMIT,
+    production: config.NODE_ENV === 'production',
+    temporal_namespace: config.TEMPORAL_NAMESPACE,
+    temporal_ui_url: config.LONGHAUL_TEMPORAL_UI_URL,
+  };
+}
+
+/** Postgres answers and has the schema this release needs. */
+async function checkSchema(db: Database): Promise<void> {
+  const rows = await db.query<{ name: string }>('select name from schema_migrations');
+  const missing = missingMigrations(rows.map(({ name }) => name));
+  if (missing.length > 0) throw new Error(`The database lacks ${missing.join(', ')}.`);
+}
+
+runToEnd('API', main);

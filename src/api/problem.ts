@@ -1,0 +1,96 @@
+import type { NextFunction, Request, Response } from 'express';
+import { FAILURES, type FailureCode } from '../contracts/failure';
+import { Refusal, type RefusedPart } from '../contracts/refusal';
+import { Unavailable } from '../db/unavailable';
+import type { Logger } from '../telemetry/logger';
+
+/** Seconds after which a client may try again when Postgres is away. */
+const RETRY_AFTER_S = 2;
+
+/** A failed request as clients see it: RFC 9457, with the essence repeated in the shape that OpenAI clients read. */
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  instance: string;
+  code: FailureCode;
+  request_id: string;
+  retryable: boolean;
+  hint: string;
+  errors: RefusedPart[];
+  error: { message: string; type: string; code: FailureCode; param: string | null };
+  [more: string]: unknown;
+}
+
+/** The problem document of a refusal. */
+export function problemOf(
+  refusal: Refusal,
+  { public_url, path, request_id }: { public_url: string; path: string; request_id: string },
+): Problem {
+  const { code, message: detail, parts, more } = refusal;
+  const entry = FAILURES[code];
+  const status = 'status' in entry ? entry.status : 500;
+  return {
+    type: `${public_url}/errors/${code}`,
+    title: entry.title,
+    status,
+    detail,
+    instance: path,
+    code,
+    request_id,
+    retryable: entry.kind === 'retryable',
+    hint: entry.hint,
+    errors: parts,
+    ...more,
+    error: { message: detail, type: typeOf(status), code, param: paramOf(parts[0]) },
+  };
+}
+
+/** Express' last handler: whatever was thrown becomes a problem document, and only what a client may know is in it. */
+export function problemHandler(deps: { public_url: string; log: Logger }) {
+  return (error: unknown, req: Request, res: Response, next: NextFunction): void => {
+    const request_id = String(res.locals.request_id);
+    const refusal = refusalOf(error);
+    if (refusal.code === 'internal' || refusal.code === 'unavailable') {
+      deps.log.error({ err: error, request_id, path: req.path }, refusal.message);
+    }
+    if (res.headersSent) return next(error); // Express cuts the connection: a stream that ends without its end means reconnect
+    const problem = problemOf(refusal, { public_url: deps.public_url, path: req.path, request_id });
+    if (problem.status === 503) res.setHeader('Retry-After', String(RETRY_AFTER_S));
+    // Clients that retry every 409 by themselves are told that it does not help.
+    if (problem.status === 409) res.setHeader('x-should-retry', 'false');
+    res.status(problem.status).type('application/problem+json').send(JSON.stringify(problem));
+  };
+}
+
+function refusalOf(error: unknown): Refusal {
+  if (error instanceof Refusal) return error;
+  if (error instanceof Unavailable) return new Refusal('unavailable', `${error.what} cannot be reached at the moment.`);
+  const { type } = error as { type?: unknown };
+  switch (type) {
+    case 'entity.too.large':
+      return new Refusal('body_too_large', 'The body is larger than this service takes.');
+    case 'entity.parse.failed':
+    case 'request.size.invalid':
+    case 'request.aborted':
+      return new Refusal('invalid_json', 'The body is not one JSON object.');
+    case 'charset.unsupported':
+    case 'encoding.unsupported':
+      return new Refusal('unsupported_media_type', 'The body must be JSON in UTF-8.');
+    default:
+      break;
+  }
+  if (error instanceof URIError) return new Refusal('invalid_request', 'The address is not well encoded.');
+  return new Refusal('internal', 'The request could not be served.');
+}
+
+function typeOf(status: number): string {
+  if (status === 401) return 'authentication_error';
+  if (status === 404) return 'not_found_error';
+  return status >= 500 ? 'api_error' : 'invalid_request_error';
+}
+
+function paramOf(part: RefusedPart | undefined): string | null {
+  return part?.pointer.split('/')[1] ?? null;
+}

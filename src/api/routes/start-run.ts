@@ -1,0 +1,59 @@
+import type { RequestHandler } from 'express';
+import { Refusal } from '../../contracts/refusal';
+import { SubmitRun } from '../../contracts/run';
+import { checkPlan } from '../../planning/plan-check';
+import { submitRun } from '../../runs/submit';
+import { callerOf } from '../authenticate';
+import { parse } from '../body';
+import type { ApiDeps } from '../deps';
+import { runView } from '../run-view';
+
+/** Seconds after which it is worth asking how a run goes. */
+const RETRY_AFTER_S = 1;
+const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
+
+/** `POST /v1/runs`: takes a run. 202, also when Temporal is away. */
+export function startRun(deps: ApiDeps): RequestHandler {
+  return async (req, res) => {
+    const body = parse(SubmitRun, req.body ?? {});
+    refuseUnsoundPlan(deps, body);
+    const { run, replayed } = await submitRun(
+      {
+        ...deps,
+        onNotStarted: (run_id, err) => deps.log.warn({ run_id, err }, 'Temporal did not take the run; it is started later.'),
+      },
+      {
+        tenant: callerOf(res).tenant,
+        body,
+        idempotency_key: idempotencyKey(req.headers['idempotency-key']),
+        request_id: String(res.locals.request_id),
+        now: new Date(),
+      },
+    );
+    const view = runView(run, deps.settings);
+    if (replayed) res.setHeader('Idempotent-Replayed', 'true');
+    res.status(202).set({ Location: view.urls.self, 'Retry-After': String(RETRY_AFTER_S) }).json(view);
+  };
+}
+
+/** A given plan is checked here, so that its author hears of every defect at once. */
+function refuseUnsoundPlan({ tools, checkInput, rules }: ApiDeps, { plan, budget }: SubmitRun): void {
+  if (plan === undefined) return;
+  const max_steps = Math.min(budget?.max_steps ?? rules.max_steps, rules.max_steps);
+  const findings = checkPlan(plan.steps, { tools: tools.catalogue, rules: { ...rules, max_steps }, checkInput });
+  const [first] = findings;
+  if (first === undefined) return;
+  throw new Refusal(
+    'invalid_plan',
+    first.detail,
+    findings.map((finding) => ({ ...finding, pointer: `/plan${finding.pointer}` })),
+  );
+}
+
+function idempotencyKey(header: string | string[] | undefined): string | null {
+  if (header === undefined) return null;
+  if (typeof header === 'string' && IDEMPOTENCY_KEY.test(header)) return header;
+  throw new Refusal('invalid_request', 'The Idempotency-Key must be 1 to 255 visible ASCII characters.', [
+    { pointer: '/header/Idempotency-Key', code: 'invalid_format', detail: 'must be 1 to 255 visible ASCII characters' },
+  ]);
+}

@@ -1,0 +1,75 @@
+import type { Response } from 'express';
+import { isTerminal } from '../../contracts/run-status';
+import type { RunRow } from '../../db/runs';
+import type { StreamItem } from '../../events/topic';
+import type { ApiDeps } from '../deps';
+import { requireRun } from '../routes/get-run';
+import { drained } from './patience';
+
+/** Pause after which a client that was cut off connects again, milliseconds. */
+const RETRY_MS = 2_000;
+const HEARTBEAT_MS = 15_000;
+/** Proxies hold short chunks back: a heartbeat fills their buffer. */
+const HEARTBEAT = `: heartbeat ${' '.repeat(2_048)}\n\n`;
+
+/**
+ * Sends the events of a run after a number as server-sent events, to its end. A disconnect cancels nothing.
+ * @param after a number that the run has, from `positionOf`
+ */
+export async function sendEvents(deps: ApiDeps, res: Response, run: RunRow, after: number): Promise<void> {
+  if (isTerminal(run.status) && after >= run.last_seq) {
+    res.status(204).end(); // tells an EventSource not to come back
+    return;
+  }
+  const gone = new AbortController();
+  res.on('close', () => gone.abort());
+  res.status(200).set({
+    'Content-Type': 'text/event-stream; charset=utf-8',
+    'Cache-Control': 'no-cache, no-transform',
+    'X-Accel-Buffering': 'no',
+  });
+  res.write(`retry: ${RETRY_MS}\n\n`);
+  const heartbeat = setInterval(() => res.write(HEARTBEAT), HEARTBEAT_MS);
+  try {
+    for await (const items of deps.hub.follow(run.id, { after, head: run.last_seq }, gone.signal)) {
+      const free = res.write(items.map(frameOf).join(''));
+      if (free || gone.signal.aborted) continue;
+      if (!(await drained(whenDrained(res)))) {
+        res.destroy(); // it has its last number and may come back
+        return;
+      }
+    }
+    if (gone.signal.aborted) return;
+    await sayEnd(deps, res, run);
+  } finally {
+    clearInterval(heartbeat);
+  }
+}
+
+/** A stream that is over says so; one that only breaks off does not, and its reader comes back. */
+async function sayEnd(deps: ApiDeps, res: Response, { id, tenant }: RunRow): Promise<void> {
+  const { status, last_seq } = await requireRun(deps, tenant, id);
+  if (isTerminal(status)) res.write(frame('stream.end', JSON.stringify({ status, last_seq })));
+  res.end();
+}
+
+function frameOf(item: StreamItem): string {
+  if (item.kind === 'event') return `id: ${item.event.seq}\n${frame(item.event.type, item.event.json)}`;
+  const { from, to, reason } = item;
+  return `id: ${to}\n${frame('stream.gap', JSON.stringify({ from, to, reason }))}`;
+}
+
+/** JSON has no line breaks of its own, so one `data` line carries it. */
+function frame(type: string, json: string): string {
+  return `event: ${type}\ndata: ${json}\n\n`;
+}
+
+function whenDrained(res: Response): Promise<void> {
+  return new Promise((resolve) => {
+    const go = () => {
+      res.off('drain', go).off('close', go);
+      resolve();
+    };
+    res.on('drain', go).on('close', go);
+  });
+}

@@ -1,0 +1,48 @@
+import type { Failure } from './failure';
+import type { Finding, PlanSource, Step } from './plan';
+import type { RunStatus } from './run-status';
+import type { Verdict } from './verdict';
+
+/** The catalogue of events: facts in the past tense, with the data each carries. Additive changes only: old events are kept for ever. */
+export interface EventData {
+  'run.created': { run: { id: string; goal: string; user: string | null; status: RunStatus; created_at: string } };
+  'run.status': { status: RunStatus; phase: string | null; previous: RunStatus; reason?: string };
+  'run.completed': { answer: string };
+  'run.failed': { failure: Failure };
+  'run.cancelled': { reason: string | null; actor: string };
+  'run.timed_out': { limit: { kind: 'max_duration_s'; value: number } };
+  'run.reopened': { attempt: number; actor: string };
+  'plan.started': { round: number; source: PlanSource };
+  'plan.created': { version: number; source: PlanSource; steps: Step[]; edges: [from: string, to: string][] };
+  'plan.rejected': { version: number; findings: Finding[] };
+  'judge.started': { plan_version: number };
+  'judge.verdict': Verdict & { plan_version: number; accepted: boolean; threshold: number };
+  'step.started': { tool: string; version: string; attempt: number; input: unknown };
+  'step.retrying': { attempt: number; next_at: string; failure: Failure };
+  'step.completed': { output: unknown; duration_ms: number; reused: boolean };
+  'step.failed': { failure: Failure; attempts: number };
+  'step.skipped': { reason: string };
+  'step.cancelled': { reason: string };
+  'generation.started': { model: string };
+  'generation.completed': { text: string };
+}
+export type EventType = keyof EventData;
+
+/** The four that end an attempt of a run; each attempt has exactly one, and only `run.reopened` may follow. */
+export const TERMINAL_EVENTS = ['run.completed', 'run.failed', 'run.cancelled', 'run.timed_out'] as const;
+export type TerminalEventType = (typeof TERMINAL_EVENTS)[number];
+
+/** A stored event, the same on every wire. `seq` counts 1, 2, 3 … per run without gaps. */
+export interface RunEvent<T extends EventType = EventType> {
+  id: string;
+  seq: number;
+  type: T;
+  run_id: string;
+  /** Attempt of the run, from 1. */
+  attempt: number;
+  /** RFC 3339, UTC. */
+  time: string;
+  v: 1;
+  step_id?: string;
+  data: EventData[T];
+}

@@ -1,0 +1,82 @@
+import { z } from 'zod';
+
+/** Ids of steps; a reference `{id.path}` is only one when its id matches this rule. */
+export const STEP_ID = /^[a-z][a-z0-9_]{0,63}$/;
+
+export const StepId = z.string().regex(STEP_ID, 'must match ^[a-z][a-z0-9_]{0,63}$');
+
+const Scalar = z.union([z.string().max(10_000), z.number(), z.boolean(), z.null()]);
+
+export const CONDITION_OPS = ['eq', 'ne', 'gt', 'gte', 'lt', 'lte', 'in', 'contains', 'exists'] as const;
+
+/** One comparison: the part of an output that `ref` names (`step_1.value`) against `value`. */
+const Comparison = z.strictObject({
+  ref: z.string().min(1).max(500),
+  op: z.enum(CONDITION_OPS),
+  value: z.union([Scalar, z.array(Scalar).max(100)]).optional(),
+});
+
+/** A condition is data, never code. `all`, `any` and `not` combine. */
+export type Condition =
+  | z.infer<typeof Comparison>
+  | { all: Condition[] }
+  | { any: Condition[] }
+  | { not: Condition };
+
+export const Condition: z.ZodType<Condition> = z.lazy(() =>
+  z.union([
+    Comparison,
+    z.strictObject({ all: z.array(Condition).min(1).max(20) }),
+    z.strictObject({ any: z.array(Condition).min(1).max(20) }),
+    z.strictObject({ not: Condition }),
+  ]),
+);
+
+/** One item of a plan. `input` may hold references to outputs of earlier steps. */
+export const Step = z.strictObject({
+  /** Any text here: `plan-check` reports ids that break the rule together with everything else it finds. */
+  id: z.string().min(1).max(200),
+  tool: z.string().min(1).max(200),
+  /** Version of the tool; the newest when absent. */
+  version: z.string().min(1).max(50).optional(),
+  title: z.string().min(1).max(200).optional(),
+  input: z.record(z.string(), z.unknown()).default({}),
+  /** Steps that must have ended before this one, beyond those its input and condition refer to. */
+  needs: z.array(z.string().min(1).max(200)).max(100).optional(),
+  when: Condition.optional(),
+  /** `all` (default): skipped when a step it needs was not completed. `any`: goes on when at least one was. */
+  join: z.enum(['all', 'any']).optional(),
+  /** `stop` (default): its failure fails the run. `continue`: only what needs it is skipped. */
+  on_failure: z.enum(['stop', 'continue']).optional(),
+});
+export type Step = z.infer<typeof Step>;
+
+/** A plan handed in by a client. More steps than the rules allow are reported by `plan-check`, not here. */
+export const GivenPlan = z.strictObject({ steps: z.array(Step).max(1_000) });
+export type GivenPlan = z.infer<typeof GivenPlan>;
+
+export const PLAN_SOURCES = ['pattern', 'given'] as const;
+export type PlanSource = (typeof PLAN_SOURCES)[number];
+
+export const FINDING_CODES = [
+  'empty_plan',
+  'too_many_steps',
+  'invalid_id',
+  'duplicate_id',
+  'unknown_tool',
+  'unknown_version',
+  'invalid_input',
+  'input_too_large',
+  'unknown_reference',
+  'invalid_condition',
+  'cycle',
+  'outline_too_large',
+] as const;
+
+/** What `plan-check` found: a code, where (JSON pointer into the plan, `/steps/1/input/text`), a sentence. */
+export const Finding = z.object({
+  code: z.enum(FINDING_CODES),
+  pointer: z.string(),
+  detail: z.string(),
+});
+export type Finding = z.infer<typeof Finding>;

@@ -1,0 +1,13 @@
+import type { Outline } from './outline';
+import type { WishKind } from './step-result';
+
+/** What the workflow learns of a drafted plan. A rejected one did not pass the plan check; its findings are the next round's feedback. */
+export type Drafted =
+  | { status: 'drafted'; outline: Outline; to_judge: boolean; wish: WishKind | null }
+  | { status: 'rejected'; wish: WishKind | null };
+
+/** What the workflow learns of a verdict. */
+export interface Judged {
+  accepted: boolean;
+  wish: WishKind | null;
+}

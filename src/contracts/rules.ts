@@ -1,0 +1,17 @@
+/** The rules of a run: limits and thresholds it began with and keeps, whatever the settings are later. */
+export interface Rules {
+  /** Steps of a plan. */
+  max_steps: number;
+  /** Steps in flight at once. */
+  max_parallel_steps: number;
+  /** Size of one step's filled-in input, bytes of JSON. */
+  max_input_bytes: number;
+  /** Size of one step's output, bytes of JSON. */
+  max_output_bytes: number;
+  /** Confidence above which a valid plan is accepted. */
+  judge_threshold: number;
+  /** Plans drawn again after a rejected one. */
+  max_replans: number;
+  /** Time a run may take from its submission, seconds. */
+  max_duration_s: number;
+}

@@ -1,0 +1,127 @@
+import type { Failure } from '../contracts/failure';
+import type { GivenPlan } from '../contracts/plan';
+import type { Rules } from '../contracts/rules';
+import { Refusal } from '../contracts/refusal';
+import { isTerminal, type RunStatus } from '../contracts/run-status';
+import type { Tx } from './tx';
+
+/** A row of `runs` with the progress of its steps. */
+export interface RunRow {
+  id: string;
+  tenant: string;
+  user: string | null;
+  status: RunStatus;
+  phase: string | null;
+  status_reason: string | null;
+  goal: string;
+  answer: string | null;
+  error: Failure | null;
+  plan_version: number | null;
+  rounds: number;
+  rules: Rules;
+  budget: { max_steps: number; max_duration_s: number };
+  metadata: Record<string, string>;
+  tags: string[];
+  attempt: number;
+  first_seq: number;
+  last_seq: number;
+  origin: { type: string; run_id: string | null; from: string | null };
+  root_run_id: string;
+  superseded_by: string | null;
+  created_at: Date;
+  updated_at: Date;
+  started_at: Date | null;
+  finished_at: Date | null;
+  deadline_at: Date;
+  steps_total: number;
+  steps_done: number;
+}
+
+export interface NewRun {
+  id: string;
+  tenant: string;
+  user: string | null;
+  goal: string;
+  given_plan: GivenPlan | null;
+  rules: Rules;
+  budget: RunRow['budget'];
+  metadata: Record<string, string>;
+  tags: string[];
+  request_id: string | null;
+  deadline_at: Date;
+}
+
+/** Progress is counted, not kept: the steps of the current plan say it. Int8 columns are cast because the driver gives them as text. */
+const COLUMNS = `
+  r.id, r.tenant, r."user", r.status, r.phase, r.status_reason, r.goal, r.answer, r.error, r.plan_version, r.rounds, r.rules,
+  r.budget, r.metadata, r.tags, r.attempt, r.first_seq::float8 as first_seq, r.last_seq::float8 as last_seq, r.origin,
+  r.root_run_id, r.superseded_by, r.created_at, r.updated_at, r.started_at, r.finished_at, r.deadline_at,
+  p.steps_total, p.steps_done`;
+const PROGRESS = `
+  cross join lateral (
+    select count(*)::int as steps_total,
+      count(*) filter (where s.status in ('completed', 'failed', 'skipped', 'cancelled'))::int as steps_done
+    from steps s where s.run_id = r.id and s.plan_version = r.plan_version
+  ) p`;
+
+/** The run of that id if the tenant has it. */
+export async function findRun(db: Tx, tenant: string, id: string): Promise<RunRow | undefined> {
+  const [row] = await db.query<RunRow>(
+    `select ${COLUMNS} from runs r ${PROGRESS} where r.id = $1 and r.tenant = $2`,
+    [id, tenant],
+  );
+  return row;
+}
+
+/** Runs that were committed more than a second ago and that Temporal may not know yet, oldest first. */
+export function findUnstartedRuns(db: Tx, limit: number): Promise<RunRow[]> {
+  return db.query<RunRow>(
+    `select ${COLUMNS} from runs r ${PROGRESS}
+     where r.status = 'queued' and r.workflow_started_at is null and r.created_at < now() - interval '1 second'
+     order by r.created_at limit $1`,
+    [limit],
+  );
+}
+
+export async function insertRun(tx: Tx, run: NewRun): Promise<void> {
+  await tx.query(
+    `insert into runs (id, tenant, "user", goal, given_plan, rules, budget, metadata, tags, request_id, deadline_at, root_run_id)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $1)`,
+    [
+      run.id,
+      run.tenant,
+      run.user,
+      run.goal,
+      run.given_plan === null ? null : JSON.stringify(run.given_plan),
+      JSON.stringify(run.rules),
+      JSON.stringify(run.budget),
+      JSON.stringify(run.metadata),
+      run.tags,
+      run.request_id,
+      run.deadline_at,
+    ],
+  );
+}
+
+/** What the activities of a run need of its row. */
+export interface RunAtWork {
+  tenant: string;
+  user: string | null;
+  goal: string;
+  given_plan: GivenPlan | null;
+  rules: Rules;
+  status: RunStatus;
+  attempt: number;
+  plan_version: number | null;
+}
+
+/** The row of a run for those who work on it. @throws Refusal `run_over` when nothing is to be done any more. */
+export async function readRunAtWork(db: Tx, run_id: string): Promise<RunAtWork> {
+  const [run] = await db.query<RunAtWork>(
+    'select tenant, "user", goal, given_plan, rules, status, attempt, plan_version from runs where id = $1',
+    [run_id],
+  );
+  if (run === undefined) throw new Refusal('not_found', `There is no run ${run_id}.`);
+  if (isTerminal(run.status)) throw new Refusal('run_over', 'The run has already ended.');
+  return run;
+}

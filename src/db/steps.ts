@@ -1,0 +1,173 @@
+import type { EndedStep } from '../contracts/ended-step';
+import type { Failure } from '../contracts/failure';
+import type { Outline } from '../contracts/outline';
+import type { Step } from '../contracts/plan';
+import type { Rules } from '../contracts/rules';
+import type { RunStatus, StepStatus } from '../contracts/run-status';
+import type { ToolLane } from '../contracts/tool';
+import type { Tx } from './tx';
+
+/** Which step: a plan's version is part of it, because a replan may use the same ids. */
+export interface StepRef {
+  run_id: string;
+  plan_version: number;
+  step_id: string;
+}
+
+/** A step with all that its tool call needs: the run it belongs to and the outputs of the steps it needs. */
+export interface StepRow {
+  status: StepStatus;
+  title: string | null;
+  tool: string;
+  tool_version: string;
+  lane: ToolLane;
+  spec: Step;
+  fence: number;
+  tries: number;
+  tenant: string;
+  user: string | null;
+  /** Attempt of the run. */
+  attempt: number;
+  run_status: RunStatus;
+  rules: Rules;
+  /** By step id; only of steps that were completed. */
+  outputs: Record<string, unknown>;
+}
+
+export async function readStep(db: Tx, { run_id, plan_version, step_id }: StepRef): Promise<StepRow | undefined> {
+  const [row] = await db.query<StepRow>(
+    `select s.status, s.title, s.tool, s.tool_version, s.lane, s.spec, s.fence, s.tries,
+       r.tenant, r."user", r.attempt, r.status as run_status, r.rules,
+       (select coalesce(jsonb_object_agg(d.id, d.output), '{}') from steps d
+        where d.run_id = s.run_id and d.plan_version = s.plan_version and d.id = any(s.needs) and d.status = 'completed') as outputs
+     from steps s join runs r on r.id = s.run_id
+     where s.run_id = $1 and s.plan_version = $2 and s.id = $3`,
+    [run_id, plan_version, step_id],
+  );
+  return row;
+}
+
+/** Takes the row lock of a step, so that a second worker on the same step waits. @returns its status now. */
+export async function lockStep(tx: Tx, { run_id, plan_version, step_id }: StepRef): Promise<StepStatus> {
+  const [row] = await tx.query<{ status: StepStatus }>(
+    'select status from steps where run_id = $1 and plan_version = $2 and id = $3 for update',
+    [run_id, plan_version, step_id],
+  );
+  return row!.status;
+}
+
+/**
+ * Begins a start of a step: takes its next fence number, which every later write of this start carries.
+ * @returns the number, or null when the step has ended.
+ */
+export async function takeFence(tx: Tx, { run_id, plan_version, step_id }: StepRef, execution: string): Promise<number | null> {
+  const [row] = await tx.query<{ fence: number }>(
+    `update steps set fence = fence + 1, status = 'running', started_at = coalesce(started_at, now()), execution = $4
+     where run_id = $1 and plan_version = $2 and id = $3 and status in ('pending', 'running', 'retrying')
+     returning fence`,
+    [run_id, plan_version, step_id, execution],
+  );
+  return row?.fence ?? null;
+}
+
+/** What a start of a step came to. Absent columns stay as they are. */
+export interface StepChange {
+  status: 'completed' | 'failed' | 'skipped' | 'retrying';
+  status_reason?: string;
+  input?: unknown;
+  input_hash?: string;
+  output?: unknown;
+  failure?: Failure;
+  duration_ms?: number;
+  /** Tries that ended in a failure the tool reported, added to those before. */
+  failed_tries?: number;
+}
+
+/**
+ * Writes how a step went on, unless it has ended or a newer start has taken over.
+ * @param fence number of the start that writes; null for instant work, where the first outcome wins
+ * @returns whether it was written.
+ */
+export async function writeStep(tx: Tx, ref: StepRef, fence: number | null, change: StepChange): Promise<boolean> {
+  const rows = await tx.query(
+    `update steps set status = $5, status_reason = $6, input = coalesce($7, input), input_hash = coalesce($8, input_hash),
+       output = $9, failure = $10, duration_ms = $11, tries = tries + $12,
+       started_at = coalesce(started_at, now()), finished_at = case when $5 = 'retrying' then null else clock_timestamp() end
+     where run_id = $1 and plan_version = $2 and id = $3 and ($4::int is null or fence = $4)
+       and status in ('pending', 'running', 'retrying')
+     returning id`,
+    [
+      ref.run_id,
+      ref.plan_version,
+      ref.step_id,
+      fence,
+      change.status,
+      change.status_reason ?? null,
+      change.input === undefined ? null : JSON.stringify(change.input),
+      change.input_hash ?? null,
+      change.output === undefined ? null : JSON.stringify(change.output),
+      change.failure === undefined ? null : JSON.stringify(change.failure),
+      change.duration_ms ?? null,
+      change.failed_tries ?? 0,
+    ],
+  );
+  return rows.length > 0;
+}
+
+/**
+ * Held by every transaction that ends several steps of one run (skips, the end of the run): they see each other's
+ * decisions and cannot wait for one another's rows in a circle.
+ */
+export async function lockStepsOf(tx: Tx, run_id: string): Promise<void> {
+  await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 7240002))', [run_id]);
+}
+
+/** How the steps of a plan stand, with the plan's outline. */
+export async function readStatuses(
+  tx: Tx,
+  run_id: string,
+  plan_version: number,
+): Promise<{ outline: Outline; statuses: Map<string, StepStatus> }> {
+  const rows = await tx.query<{ id: string; status: StepStatus; outline: Outline }>(
+    `select s.id, s.status, p.outline from steps s join plans p on p.run_id = s.run_id and p.version = s.plan_version
+     where s.run_id = $1 and s.plan_version = $2 order by s.position`,
+    [run_id, plan_version],
+  );
+  return { outline: rows[0]!.outline, statuses: new Map(rows.map(({ id, status }) => [id, status])) };
+}
+
+/** Ends pending steps as skipped. */
+export async function skipSteps(tx: Tx, run_id: string, plan_version: number, ids: string[], reason: string): Promise<void> {
+  if (ids.length === 0) return;
+  await tx.query(
+    `update steps set status = 'skipped', status_reason = $4, finished_at = now()
+     where run_id = $1 and plan_version = $2 and id = any($3) and status = 'pending'`,
+    [run_id, plan_version, ids, reason],
+  );
+}
+
+/** Ends every step of a run that has not ended. @returns the ids, in the order of the plan. */
+export async function cancelSteps(tx: Tx, run_id: string, reason: string): Promise<string[]> {
+  const rows = await tx.query<{ id: string }>(
+    `with open as (
+       select run_id, plan_version, id from steps
+       where run_id = $1 and status in ('pending', 'running', 'retrying', 'waiting') order by position for update
+     ), ended as (
+       update steps set status = 'cancelled', status_reason = $2, finished_at = now(), fence = fence + 1
+       from open where steps.run_id = open.run_id and steps.plan_version = open.plan_version and steps.id = open.id
+       returning steps.id, steps.position
+     )
+     select id from ended order by position`,
+    [run_id, reason],
+  );
+  return rows.map(({ id }) => id);
+}
+
+/** The steps of a plan that was carried out, in its order, for the writer of the answer. */
+export function readEndedSteps(db: Tx, run_id: string, plan_version: number): Promise<EndedStep[]> {
+  return db.query<EndedStep>(
+    `select id, title, tool, input, status, output, failure from steps
+     where run_id = $1 and plan_version = $2 order by position`,
+    [run_id, plan_version],
+  );
+}

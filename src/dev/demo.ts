@@ -1,0 +1,97 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { createColors } from 'picocolors';
+import { inheritedEnvironment } from '../config';
+import type { Run } from '../contracts/run';
+import { bundleWorkflows } from '../workers/bundle-workflows';
+import { followRun } from './follow-run';
+import type { RunView } from './run-view';
+import { INTERRUPTED, onSignals } from './signals';
+import { readStackNote, type StackNote } from './stack-note';
+import { startStack } from './supervisor';
+
+/* `npm run demo`: one run from its submission to its answer. The answer goes to stdout, everything else to stderr. */
+
+const GOAL = 'calculate 12 * 7 and (3 + 4) ^ 2, add both results as todos, then list all todos';
+/** Exit code of the command line for a run that did not end well. */
+const RUN_FAILED = 3;
+
+const env = inheritedEnvironment();
+const root = join(__dirname, '..', '..');
+const home = env.LONGHAUL_HOME || join(root, '.longhaul');
+const log = (line: string) => void process.stderr.write(`${line}\n`);
+const interrupted = new AbortController();
+
+async function main(): Promise<number> {
+  const running = readStackNote(home);
+  if (running) {
+    log(`Using the stack that already runs: ${running.api_url}`);
+    return demonstrate(running);
+  }
+  log('Starting Longhaul. The first start takes about a minute, later ones some seconds.');
+  const stack = startStack({ home, root, env, log, bundle: bundleWorkflows });
+  onSignals(
+    () => {
+      log('\nStopping.');
+      interrupted.abort();
+      // Also ends a start that is under way: `ready` rejects then.
+      void stack.stop();
+    },
+    () => stack.kill(),
+  );
+  try {
+    return await demonstrate(await stack.ready);
+  } finally {
+    log('Stopping.');
+    await stack.stop();
+  }
+}
+
+async function demonstrate(api: StackNote): Promise<number> {
+  // A user of its own: the list then holds the todos of this demo and no others.
+  const user = `demo-${randomBytes(4).toString('hex')}`;
+  const headers = { Authorization: `Bearer ${api.key}` };
+  log(`\nGoal: ${GOAL}\n`);
+  const run = await submit(api, headers, user);
+  const colours = process.stderr.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb';
+  const view = await followRun(
+    { url: `${api.api_url}/v1/runs/${run.id}/events`, headers, signal: interrupted.signal },
+    {
+      write: (text) => process.stderr.write(text),
+      redraws: process.stderr.isTTY === true && !env.CI && env.TERM !== 'dumb',
+      columns: process.stderr.columns || 80,
+      paint: createColors(colours),
+    },
+  );
+  return report(view);
+}
+
+async function submit(api: StackNote, headers: Record<string, string>, user: string): Promise<Run> {
+  const reply = await fetch(`${api.api_url}/v1/runs`, {
+    method: 'POST',
+    headers: { ...headers, 'Content-Type': 'application/json', 'Idempotency-Key': user },
+    body: JSON.stringify({ goal: GOAL, user }),
+    signal: interrupted.signal,
+  });
+  if (reply.status !== 202) throw new Error(`The API refused the run: ${reply.status} ${await reply.text()}`);
+  return (await reply.json()) as Run;
+}
+
+function report({ status, ending }: RunView): number {
+  if (status !== 'completed') {
+    log(`\nThe run ${status}: ${ending}`);
+    return RUN_FAILED;
+  }
+  log('');
+  process.stdout.write(`${ending}\n`);
+  return 0;
+}
+
+main().then(
+  (code) => process.exit(code),
+  (error: Error) => {
+    if (interrupted.signal.aborted) process.exit(INTERRUPTED);
+    log(error.message);
+    process.exit(1);
+  },
+);

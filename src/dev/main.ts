@@ -1,0 +1,44 @@
+import { join } from 'node:path';
+import { inheritedEnvironment } from '../config';
+import { bundleWorkflows } from '../workers/bundle-workflows';
+import { INTERRUPTED, onSignals } from './signals';
+import { startStack } from './supervisor';
+import { welcome } from './welcome';
+
+/* `npm start`: the whole stack on one machine, until Ctrl-C. */
+
+const env = inheritedEnvironment();
+const root = join(__dirname, '..', '..');
+const log = (line: string) => void process.stderr.write(`${line}\n`);
+
+log('Starting Longhaul. The first start takes about a minute, later ones some seconds.');
+const stack = startStack({
+  home: env.LONGHAUL_HOME || join(root, '.longhaul'),
+  root,
+  env,
+  log,
+  bundle: bundleWorkflows,
+});
+let stopping = false;
+
+onSignals(
+  () => {
+    stopping = true;
+    log('\nStopping.');
+    // Ended by its signal as it should be: a clean stop of something that runs until Ctrl-C.
+    stack.stop().then(
+      () => process.exit(0),
+      () => process.exit(1),
+    );
+  },
+  () => stack.kill(),
+);
+
+stack.ready.then(
+  (urls) => void process.stdout.write(`${welcome(urls)}\n`),
+  (error: Error) => {
+    if (stopping) process.exit(INTERRUPTED);
+    log(error.message);
+    process.exit(1);
+  },
+);

@@ -1,0 +1,112 @@
+import type { EventData, EventType, RunEvent } from '../contracts/event';
+import type { Step } from '../contracts/plan';
+import type { RunStatus, StepStatus } from '../contracts/run-status';
+
+/** A step as it is shown. */
+export interface StepView {
+  step: Step;
+  /** Steps that it waits for. */
+  needs: string[];
+  status: StepStatus;
+  /** What there is to say besides: output, failure, reason. */
+  note: string;
+  duration_ms: number | undefined;
+}
+
+/** A run as it is shown, made of its events. */
+export interface RunView {
+  id: string | undefined;
+  goal: string;
+  status: RunStatus;
+  /** What goes on before there are steps: planning, judging. */
+  stage: string;
+  plan_version: number | undefined;
+  steps: StepView[];
+  /** Answer, failure or reason at the end. */
+  ending: string;
+}
+
+export const EMPTY_VIEW: RunView = {
+  id: undefined,
+  goal: '',
+  status: 'queued',
+  stage: 'waits for a worker',
+  plan_version: undefined,
+  steps: [],
+  ending: '',
+};
+
+/** The view after one more event. Types that are unknown here change nothing. */
+export function viewAfter(view: RunView, event: RunEvent): RunView {
+  const change = CHANGES[event.type] as
+    ((view: RunView, data: unknown, step_id: string) => Partial<RunView>) | undefined;
+  return change ? { ...view, ...change(view, event.data, event.step_id ?? '') } : view;
+}
+
+type Changes = {
+  [T in EventType]?: (view: RunView, data: EventData[T], step_id: string) => Partial<RunView>;
+};
+
+const CHANGES: Changes = {
+  'run.created': (_, { run }) => ({ id: run.id, goal: run.goal, status: run.status }),
+  'run.status': (_, { status }) => ({ status }),
+  'run.completed': (_, { answer }) => ({ status: 'completed', stage: '', ending: answer }),
+  'run.failed': (_, { failure }) => ({
+    status: 'failed',
+    stage: '',
+    ending: `${failure.code}: ${failure.message}`,
+  }),
+  'run.cancelled': (_, { reason }) => ({ status: 'cancelled', stage: '', ending: reason ?? '' }),
+  'run.timed_out': (_, { limit }) => ({ status: 'timed_out', stage: '', ending: `after ${limit.value} s` }),
+  'run.reopened': () => ({ status: 'running', ending: '' }),
+  'plan.started': (_, { round }) => ({
+    stage: round > 1 ? `drafts a plan, round ${round}` : 'drafts a plan',
+  }),
+  'plan.created': (_, { version, steps, edges }) => ({
+    stage: '',
+    plan_version: version,
+    steps: steps.map((step) => ({
+      step,
+      needs: edges.filter(([, to]) => to === step.id).map(([from]) => from),
+      status: 'pending',
+      note: '',
+      duration_ms: undefined,
+    })),
+  }),
+  'plan.rejected': (_, { findings }) => ({
+    stage: `plan rejected: ${findings.map(({ detail }) => detail).join(' ')}`,
+  }),
+  'judge.started': () => ({ stage: 'judges the plan' }),
+  'judge.verdict': (_, { accepted, issues }) => ({
+    stage: accepted ? '' : `plan rejected: ${issues.join(' ')}`,
+  }),
+  'step.started': ({ steps }, _, id) => ({ stage: '', steps: changed(steps, id, { status: 'running' }) }),
+  'step.retrying': ({ steps }, { attempt, failure }, id) => ({
+    steps: changed(steps, id, { status: 'retrying', note: `try ${attempt} failed: ${failure.message}` }),
+  }),
+  'step.completed': ({ steps }, { output, duration_ms }, id) => ({
+    steps: changed(steps, id, { status: 'completed', note: compact(output), duration_ms }),
+  }),
+  'step.failed': ({ steps }, { failure }, id) => ({
+    steps: changed(steps, id, { status: 'failed', note: `${failure.code}: ${failure.message}` }),
+  }),
+  'step.skipped': ({ steps }, { reason }, id) => ({
+    steps: changed(steps, id, { status: 'skipped', note: reason }),
+  }),
+  'step.cancelled': ({ steps }, { reason }, id) => ({
+    steps: changed(steps, id, { status: 'cancelled', note: reason }),
+  }),
+  'generation.started': () => ({ stage: 'writes the answer' }),
+};
+
+/** A value in one line: text as it is, a result by its `value`, else JSON. */
+export function compact(value: unknown): string {
+  if (typeof value === 'string') return value;
+  const inner = typeof value === 'object' && value !== null && 'value' in value ? value.value : undefined;
+  if (typeof inner === 'number' || typeof inner === 'string') return String(inner);
+  return JSON.stringify(value) ?? '';
+}
+
+function changed(steps: StepView[], id: string, change: Partial<StepView>): StepView[] {
+  return steps.map((view) => (view.step.id === id ? { ...view, ...change } : view));
+}

@@ -1,0 +1,69 @@
+import type { EventData, EventType } from '../contracts/event';
+import type { Failure } from '../contracts/failure';
+import { Refusal } from '../contracts/refusal';
+import type { RunStatus } from '../contracts/run-status';
+import type { WishKind } from '../contracts/step-result';
+import { newId } from '../db/new-id';
+import type { Tx } from '../db/tx';
+
+/** A fact to be appended. `key` names the fact within the attempt of its run: the same key is the same fact, stored once. */
+export type NewEvent = {
+  [T in EventType]: { key: string; type: T; step_id?: string; data: EventData[T] };
+}[EventType];
+
+/** Columns of the run that change together with the facts. */
+export interface RunChange {
+  status?: RunStatus;
+  phase?: string | null;
+  status_reason?: string | null;
+  plan_version?: number;
+  rounds?: number;
+  answer?: string;
+  error?: Failure;
+  execution?: string;
+  started_at?: string;
+  finished_at?: string;
+}
+
+/** How the run stands after the append. */
+export interface Appended {
+  last_seq: number;
+  /** How many of the facts were new; 0 when this was a repetition. */
+  added: number;
+  status: RunStatus;
+  /** The open wish of the run, so that every writer notices it. */
+  wish: WishKind | null;
+}
+
+/** Errors that record() raises, by SQLSTATE: see migrations/0002_record.sql. */
+const REFUSALS = {
+  LH404: ['not_found', 'There is no such run.'],
+  LH001: ['superseded', 'A newer attempt of the run has taken over.'],
+  LH002: ['run_over', 'The run has already ended.'],
+  LH003: ['run_cancelling', 'The run is being cancelled.'],
+} as const;
+
+/**
+ * Appends facts to a run's log and changes the run with them, in the caller's transaction. The last statement of that
+ * transaction: it locks the run's row until the commit, gives the numbers 1, 2, 3 … under that lock and tells listeners.
+ * @param attempt attempt of the run the writer belongs to; null for writers from outside (the API).
+ * @throws Refusal `run_over`, `run_cancelling`, `superseded`, `not_found`; the transaction is then to be rolled back.
+ */
+export async function append(
+  tx: Tx,
+  run_id: string,
+  { attempt, events, change = {} }: { attempt: number | null; events: NewEvent[]; change?: RunChange },
+): Promise<Appended> {
+  const withIds = events.map((event) => ({ id: newId('evt'), ...event }));
+  try {
+    const [row] = await tx.query<Omit<Appended, 'last_seq'> & { last_seq: string }>(
+      'select last_seq, added, status, wish from record($1, $2, $3, $4)',
+      [run_id, attempt, JSON.stringify(withIds), JSON.stringify(change)],
+    );
+    return { ...row!, last_seq: Number(row!.last_seq) };
+  } catch (error) {
+    const refusal = REFUSALS[(error as { code?: keyof typeof REFUSALS }).code!];
+    if (refusal === undefined) throw error;
+    throw new Refusal(refusal[0], refusal[1]);
+  }
+}

@@ -1,0 +1,70 @@
+import { TERMINAL_EVENTS } from '../contracts/event';
+import type { Tx } from '../db/tx';
+
+/** A stored event as every wire carries it: serialized once, so that REST, SSE and WebSocket give the same bytes. */
+export interface StoredEvent {
+  id: string;
+  run_id: string;
+  seq: number;
+  type: string;
+  /** The envelope as JSON text. */
+  json: string;
+  /** Whether it ends an attempt of the run. */
+  terminal: boolean;
+}
+
+interface EventRow {
+  run_id: string;
+  seq: string;
+  id: string;
+  type: string;
+  attempt: number;
+  step_id: string | null;
+  time: Date;
+  v: number;
+  data: unknown;
+}
+
+/** Events that one read returns at most. */
+export const PAGE = 500;
+
+/** For each run the events after the number it is known up to, in order, at most `PAGE` of each. One statement for all. */
+export async function readAfter(
+  tx: Tx,
+  cursors: { run_id: string; after: number }[],
+  limit = PAGE,
+): Promise<StoredEvent[]> {
+  const rows = await tx.query<EventRow>(
+    `select e.run_id, e.seq, e.id, e.type, e.attempt, e.step_id, e.time, e.v, e.data
+     from unnest($1::text[], $2::bigint[]) as c (run_id, after)
+     cross join lateral (
+       select * from events where events.run_id = c.run_id and events.seq > c.after order by events.seq limit $3
+     ) e
+     order by e.run_id, e.seq`,
+    [cursors.map(({ run_id }) => run_id), cursors.map(({ after }) => after), limit],
+  );
+  return rows.map(stored);
+}
+
+function stored(row: EventRow): StoredEvent {
+  const seq = Number(row.seq);
+  const envelope = {
+    id: row.id,
+    seq,
+    type: row.type,
+    run_id: row.run_id,
+    attempt: row.attempt,
+    time: row.time.toISOString(),
+    v: row.v,
+    ...(row.step_id === null ? {} : { step_id: row.step_id }),
+    data: row.data,
+  };
+  return {
+    id: row.id,
+    run_id: row.run_id,
+    seq,
+    type: row.type,
+    json: JSON.stringify(envelope),
+    terminal: (TERMINAL_EVENTS as readonly string[]).includes(row.type),
+  };
+}

@@ -1,0 +1,187 @@
+import Ajv, { type ErrorObject, type ValidateFunction } from 'ajv/dist/2020';
+import type { ToolCard } from '../contracts/tool';
+import {
+  escapeKey,
+  hasReference,
+  isReferenceAlone,
+  MAX_DEPTH,
+  referencesOf,
+  unescapeLiterals,
+} from './references';
+
+/** What is wrong with an input: a JSON pointer into it and the end of a sentence about that part. */
+export interface InputProblem {
+  pointer: string;
+  detail: string;
+}
+
+type CheckedTool = Pick<ToolCard, 'name' | 'version' | 'input_schema'>;
+
+/** Checks inputs against the schemas of tools. */
+export interface InputCheck {
+  /** An input as the tool would get it. */
+  (tool: CheckedTool, input: unknown): InputProblem[];
+  /** An input of a plan: what depends on references is left to the time they are filled in. */
+  planned(tool: CheckedTool, input: unknown): InputProblem[];
+}
+
+/** Problems reported per input: the first ones lead to the rest. */
+const MAX_PROBLEMS = 20;
+
+/** Judges a text by more than its being a text. */
+const TEXT_KEYWORDS = new Set(['minLength', 'maxLength', 'pattern', 'format', 'enum', 'const']);
+
+/** Judge a whole by its parts: with a reference among the parts their verdict has to wait. */
+const WHOLE_KEYWORDS = new Set([
+  'enum',
+  'const',
+  'uniqueItems',
+  'contains',
+  'if',
+  'not',
+  'oneOf',
+  'anyOf',
+  'unevaluatedProperties',
+  'unevaluatedItems',
+]);
+
+/** Makes an input check that compiles each schema once and keeps it by name and version of the tool. */
+export function createInputCheck(): InputCheck {
+  const ajv = new Ajv({
+    allErrors: true,
+    ownProperties: true,
+    strict: true,
+    strictTypes: false,
+    strictTuples: false,
+    strictRequired: false,
+    validateFormats: false,
+    addUsedSchema: false,
+    logger: false,
+  });
+  const compiled = new Map<string, ValidateFunction | null>();
+
+  const errorsOf = (tool: CheckedTool, input: unknown): ErrorObject[] | InputProblem => {
+    if (isTooDeep(input)) return { pointer: '', detail: `is nested deeper than ${MAX_DEPTH} levels` };
+    const key = JSON.stringify([tool.name, tool.version]);
+    let validate = compiled.get(key);
+    if (validate === undefined) {
+      validate = compile(ajv, tool.input_schema);
+      compiled.set(key, validate);
+    }
+    if (validate === null)
+      return { pointer: '', detail: 'cannot be checked: the schema of the tool is broken' };
+    return validate(input) ? [] : (validate.errors ?? []);
+  };
+
+  const checkInput = (tool: CheckedTool, input: unknown): InputProblem[] => {
+    const errors = errorsOf(tool, input);
+    return Array.isArray(errors) ? problemsOf(errors) : [errors];
+  };
+  const planned = (tool: CheckedTool, input: unknown): InputProblem[] => {
+    // What is too deep is refused as it is: it need not be walked first.
+    const errors = errorsOf(tool, isTooDeep(input) ? input : unescapeLiterals(input));
+    return Array.isArray(errors) ? problemsOf(withoutOpen(errors, input)) : [errors];
+  };
+  return Object.assign(checkInput, { planned });
+}
+
+function compile(ajv: Ajv, schema: Record<string, unknown>): ValidateFunction | null {
+  try {
+    return ajv.compile(schema);
+  } catch {
+    return null;
+  }
+}
+
+/** Leaves out the errors that a reference may still put right. */
+function withoutOpen(errors: ErrorObject[], input: unknown): ErrorObject[] {
+  if (errors.length === 0) return errors;
+  const references = referencesOf(input).map(({ pointer }) => pointer);
+  if (references.length === 0) return errors;
+  const within = (path: string): boolean =>
+    references.some((pointer) => pointer === path || pointer.startsWith(`${path}/`));
+  const open = new Set<ErrorObject>();
+  for (const error of errors) {
+    const at = valueAt(input, error.instancePath);
+    if (typeof at === 'string' && hasReference(at)) {
+      if (isReferenceAlone(at) || TEXT_KEYWORDS.has(error.keyword)) open.add(error);
+    }
+  }
+  // Alternatives come after the errors of their branches, inner ones first.
+  for (const error of errors) {
+    if (!WHOLE_KEYWORDS.has(error.keyword) || !within(error.instancePath)) continue;
+    const branches = errors.filter(
+      (other) => other !== error && other.schemaPath.startsWith(`${error.schemaPath}/`),
+    );
+    const isAlternative = error.keyword === 'anyOf' || error.keyword === 'oneOf';
+    if (isAlternative && branches.length > 0 && !hasOpenBranch(error, branches, open)) continue;
+    open.add(error);
+    for (const branch of branches) open.add(branch);
+  }
+  return errors.filter((error) => !open.has(error));
+}
+
+/** Whether some branch fails only by what a reference may put right. */
+function hasOpenBranch(error: ErrorObject, branches: ErrorObject[], open: ReadonlySet<ErrorObject>): boolean {
+  const failing = new Map<string, boolean>();
+  for (const branch of branches) {
+    const number = branch.schemaPath.slice(error.schemaPath.length + 1).split('/', 1)[0] as string;
+    failing.set(number, (failing.get(number) ?? true) && open.has(branch));
+  }
+  return [...failing.values()].some(Boolean);
+}
+
+function problemsOf(errors: ErrorObject[]): InputProblem[] {
+  const problems = new Map<string, InputProblem>();
+  for (const error of errors) {
+    const problem = problemOf(error);
+    problems.set(`${problem.pointer} ${problem.detail}`, problem);
+    if (problems.size === MAX_PROBLEMS) break;
+  }
+  return [...problems.values()];
+}
+
+function problemOf({ keyword, instancePath, params, message }: ErrorObject): InputProblem {
+  const named = params as {
+    missingProperty?: string;
+    additionalProperty?: string;
+    allowedValues?: unknown[];
+  };
+  if (keyword === 'required' && named.missingProperty !== undefined) {
+    return { pointer: `${instancePath}/${escapeKey(named.missingProperty)}`, detail: 'is missing' };
+  }
+  if (keyword === 'additionalProperties' && named.additionalProperty !== undefined) {
+    return { pointer: `${instancePath}/${escapeKey(named.additionalProperty)}`, detail: 'is not taken' };
+  }
+  if (keyword === 'enum' && named.allowedValues) {
+    const values = named.allowedValues.slice(0, 5).map((value) => JSON.stringify(value));
+    return { pointer: instancePath, detail: `must be one of ${values.join(', ')}` };
+  }
+  return { pointer: instancePath, detail: message ?? `fails \`${keyword}\`` };
+}
+
+/** The value a pointer leads to; undefined where it leads nowhere. */
+function valueAt(value: unknown, pointer: string): unknown {
+  let at = value;
+  for (const part of pointer.split('/').slice(1)) {
+    const key = part.replaceAll('~1', '/').replaceAll('~0', '~');
+    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, key)) return undefined;
+    at = (at as Record<string, unknown>)[key];
+  }
+  return at;
+}
+
+/** Whether objects and arrays nest deeper than `MAX_DEPTH`. Level by level, so that depth costs no stack. */
+export function isTooDeep(value: unknown): boolean {
+  let level: unknown[] = [value];
+  for (let depth = 0; depth <= MAX_DEPTH; depth += 1) {
+    const next: unknown[] = [];
+    for (const item of level) {
+      if (typeof item === 'object' && item !== null)
+        for (const child of Object.values(item)) next.push(child);
+    }
+    if (next.length === 0) return false;
+    level = next;
+  }
+  return level.some((item) => typeof item === 'object' && item !== null);
+}

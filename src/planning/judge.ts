@@ -1,0 +1,10 @@
+import type { Step } from '../contracts/plan';
+import type { ToolCard } from '../contracts/tool';
+import type { Verdict } from '../contracts/verdict';
+
+/** The port of a judge: decides whether a plan does what the goal asks, all of it and nothing else. */
+export interface Judge {
+  /** Names the judge in events and logs. */
+  readonly name: string;
+  judge(request: { goal: string; steps: Step[]; tools: ToolCard[] }): Promise<Verdict>;
+}

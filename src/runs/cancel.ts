@@ -1,0 +1,69 @@
+import { Refusal } from '../contracts/refusal';
+import { isTerminal, type RunStatus } from '../contracts/run-status';
+import type { Database } from '../db/database';
+import { newId } from '../db/new-id';
+import { findRun, type RunRow } from '../db/runs';
+import type { Tx } from '../db/tx';
+import { append } from '../events/append';
+import type { RunWorkflows } from './run-workflows';
+
+export interface CancelDeps {
+  db: Database;
+  workflows: RunWorkflows;
+  /** Hears that the workflow could not be woken at once; the reconciler repeats it. */
+  onNotWoken: (run_id: string, error: unknown) => void;
+}
+
+export interface Cancellation {
+  tenant: string;
+  run_id: string;
+  reason: string | null;
+  /** Who wants it: the id of the key. */
+  actor: string;
+  now: Date;
+}
+
+/**
+ * Wishes a run cancelled. The wish is a row, decided under the lock of the run's row together with its event, so the reply is true at once;
+ * the signal afterwards only wakes the workflow. A queued run ends here and now. A run that is over is left as it is.
+ * @throws Refusal `not_found`.
+ */
+export async function cancelRun(deps: CancelDeps, cancellation: Cancellation): Promise<RunRow> {
+  const { tenant, run_id } = cancellation;
+  const status = await deps.db.transaction((tx) => decide(tx, cancellation));
+  if (status === 'cancelling') {
+    await deps.workflows.look(run_id).catch((error: unknown) => deps.onNotWoken(run_id, error));
+  }
+  return (await findRun(deps.db, tenant, run_id))!;
+}
+
+async function decide(tx: Tx, cancellation: Cancellation): Promise<RunStatus> {
+  const { tenant, run_id, reason, actor, now } = cancellation;
+  const [run] = await tx.query<{ status: RunStatus; attempt: number }>(
+    'select status, attempt from runs where id = $1 and tenant = $2 for no key update',
+    [run_id, tenant],
+  );
+  if (run === undefined) throw new Refusal('not_found', `There is no run ${run_id}.`);
+  const { status: previous, attempt } = run;
+  if (isTerminal(previous) || previous === 'cancelling') return previous;
+  if (previous === 'queued') {
+    // No worker has touched it: it ends in its row alone. A workflow that starts later finds the run over.
+    await append(tx, run_id, {
+      attempt,
+      events: [{ key: 'ended', type: 'run.cancelled', data: { reason, actor } }],
+      change: { status: 'cancelled', status_reason: reason, phase: null, finished_at: now.toISOString() },
+    });
+    return 'cancelled';
+  }
+  await tx.query(
+    'insert into wishes (id, run_id, attempt, kind, actor, reason) values ($1, $2, $3, $4, $5, $6)',
+    [newId('wish'), run_id, attempt, 'cancel', actor, reason],
+  );
+  const why = reason === null ? {} : { reason };
+  await append(tx, run_id, {
+    attempt,
+    events: [{ key: 'cancelling', type: 'run.status', data: { status: 'cancelling', phase: null, previous, ...why } }],
+    change: { status: 'cancelling', status_reason: reason, phase: null },
+  });
+  return 'cancelling';
+}

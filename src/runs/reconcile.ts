@@ -1,0 +1,112 @@
+import { Client, type ClientConfig } from 'pg';
+import type { Database } from '../db/database';
+import { findUnstartedRuns } from '../db/runs';
+import type { RunWorkflows } from './run-workflows';
+
+/** Pause between two looks, milliseconds. */
+const EVERY_MS = 1_000;
+/** Runs and wishes handed over in one look, at most; the rest waits for the next one. */
+const AT_ONCE = 100;
+/** Looks between two clearings of forgotten idempotency keys. */
+const CLEAR_EVERY = 60;
+const CLEARED_AT_ONCE = 1_000;
+/** Key of the advisory lock that the elected process holds. */
+const LOCK = 7_240_003;
+
+export interface ReconcilerDeps {
+  db: Database;
+  /** How the elected process holds its lock: on a connection of its own. */
+  lock: ClientConfig;
+  workflows: RunWorkflows;
+  onFault: (what: string, error: unknown) => void;
+}
+
+/**
+ * Hands over to Temporal what was committed while Temporal, or the process that took it, was away: runs that were not started, wishes
+ * whose wake-up was lost. One process at a time does it, elected by an advisory lock; the cost does not grow with finished runs.
+ */
+export class Reconciler {
+  private leader: Client | null = null;
+  private looks = 0;
+  private stopped = false;
+  private timer: NodeJS.Timeout | undefined;
+  private looking: Promise<void> = Promise.resolve();
+
+  constructor(private readonly deps: ReconcilerDeps) {}
+
+  start(): void {
+    this.looking = this.look()
+      .catch((error: unknown) => this.deps.onFault('The reconciler could not look', error))
+      .finally(() => {
+        if (!this.stopped) this.timer = setTimeout(() => this.start(), EVERY_MS);
+      });
+  }
+
+  async close(): Promise<void> {
+    this.stopped = true;
+    clearTimeout(this.timer);
+    await this.looking;
+    await this.leader?.end();
+  }
+
+  private async look(): Promise<void> {
+    if (!(await this.isElected())) return;
+    this.looks += 1;
+    await this.startRuns();
+    await this.repeatWishes();
+    if (this.looks % CLEAR_EVERY === 0) await this.clearKeys();
+  }
+
+  private async isElected(): Promise<boolean> {
+    const leader = (this.leader ??= await this.connect());
+    const { rows } = await leader.query<{ elected: boolean }>(
+      // Taking a lock that is ours already would count it twice; asking for it does not.
+      `select exists (select 1 from pg_locks where locktype = 'advisory' and objid = $1::bigint::oid and pid = pg_backend_pid())
+         or pg_try_advisory_lock($1::bigint) as elected`,
+      [LOCK],
+    );
+    return rows[0]!.elected;
+  }
+
+  private async connect(): Promise<Client> {
+    const client = new Client(this.deps.lock);
+    client.on('error', () => {
+      if (this.leader === client) this.leader = null; // the lock went with it: stand for election again
+    });
+    await client.connect();
+    return client;
+  }
+
+  private async startRuns(): Promise<void> {
+    for (const run of await findUnstartedRuns(this.deps.db, AT_ONCE)) {
+      if (this.stopped) return;
+      await this.deps.workflows.start(run);
+      await this.deps.db.query('update runs set workflow_started_at = now() where id = $1', [run.id]);
+    }
+  }
+
+  private async repeatWishes(): Promise<void> {
+    const open = await this.deps.db.query<{ id: string; run_id: string }>(
+      `update wishes set looked_at = now() where id in (
+         select id from wishes where closed_at is null and created_at < now() - interval '1 second'
+           and (looked_at is null or looked_at < now() - interval '2 seconds')
+         order by created_at limit $1)
+       returning id, run_id`,
+      [AT_ONCE],
+    );
+    for (const { run_id } of open) {
+      if (this.stopped) return;
+      await this.deps.workflows.look(run_id).catch((error: unknown) => {
+        this.deps.onFault(`Run ${run_id} could not be woken`, error);
+      });
+    }
+  }
+
+  private async clearKeys(): Promise<void> {
+    await this.deps.db.query(
+      `delete from idempotency_keys where (tenant, route, key) in
+         (select tenant, route, key from idempotency_keys where expires_at < now() limit $1)`,
+      [CLEARED_AT_ONCE],
+    );
+  }
+}

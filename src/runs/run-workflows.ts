@@ -1,0 +1,70 @@
+import {
+  WorkflowIdConflictPolicy,
+  WorkflowIdReusePolicy,
+  WorkflowExecutionAlreadyStartedError,
+  type Client,
+} from '@temporalio/client';
+import { SearchAttributeType, defineSearchAttributeKey } from '@temporalio/common';
+import type { Rules } from '../contracts/rules';
+import { LOOK, RUN_WORKFLOW, queueOf, type RunInput } from '../workflows/messages';
+
+/** Longest wait for Temporal, milliseconds. What it did not take in that time the reconciler hands over later. */
+const CALL_TIMEOUT_MS = 1_000;
+/** Characters of the goal that the Temporal UI shows. */
+const SUMMARY_CHARS = 200;
+
+const TENANT = defineSearchAttributeKey('TenantId', SearchAttributeType.KEYWORD);
+const STATUS = defineSearchAttributeKey('RunStatus', SearchAttributeType.KEYWORD);
+const ORIGIN = defineSearchAttributeKey('RunOrigin', SearchAttributeType.KEYWORD);
+
+/** What Temporal has to know of a run. */
+export interface StartableRun {
+  id: string;
+  tenant: string;
+  goal: string;
+  rules: Rules;
+  deadline_at: Date;
+  origin: { type: string };
+}
+
+/** The port to the workflows of runs. */
+export interface RunWorkflows {
+  /** Starts the workflow of a run; one that is there already is success. @throws when Temporal does not take it within a second. */
+  start(run: StartableRun): Promise<void>;
+  /** Wakes the workflow so that it asks what is wished. @throws as `start`, and when there is no such open workflow. */
+  look(run_id: string): Promise<void>;
+}
+
+/** The port over a Temporal client. `queue` is the prefix of the task queues. */
+export function createRunWorkflows(client: Client, queue: string): RunWorkflows {
+  return {
+    async start(run) {
+      const input: RunInput = { run_id: run.id, rules: run.rules, deadline_at_ms: run.deadline_at.getTime() };
+      const start = () =>
+        client.workflow.start(RUN_WORKFLOW, {
+          workflowId: run.id,
+          taskQueue: queueOf(queue, 'runs'),
+          args: [input],
+          workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
+          workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
+          // A worker that dies with the task must not hold it for the default of 10 s.
+          workflowTaskTimeout: '5 s',
+          staticSummary: run.goal.slice(0, SUMMARY_CHARS),
+          typedSearchAttributes: [
+            { key: TENANT, value: run.tenant },
+            { key: STATUS, value: 'running' },
+            { key: ORIGIN, value: run.origin.type },
+          ],
+        });
+      try {
+        await client.withDeadline(Date.now() + CALL_TIMEOUT_MS, start);
+      } catch (error) {
+        if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      }
+    },
+    async look(run_id) {
+      const handle = client.workflow.getHandle(run_id);
+      await client.withDeadline(Date.now() + CALL_TIMEOUT_MS, () => handle.signal(LOOK));
+    },
+  };
+}

@@ -1,0 +1,8 @@
+import { calculator } from './calculator';
+import { todoTools } from './todo';
+import type { Tool } from './tool';
+
+/** The tools that every Longhaul has. */
+export function builtInTools(): Tool[] {
+  return [calculator, ...todoTools];
+}

@@ -1,0 +1,44 @@
+import { ActivityFailure, ApplicationFailure, CancelledFailure, isCancellation } from '@temporalio/workflow';
+import type { Ending } from '../contracts/ending';
+import { FAILURES, isFailureCode, type Failure } from '../contracts/failure';
+import type { RunStatus } from '../contracts/run-status';
+
+/** Thrown where the story cannot go on; says how the run ends. An ending is no error of the workflow, so it is no `Error`. */
+export class Ended {
+  constructor(readonly ending: Ending) {}
+}
+
+/** The run ends as failed with this code. */
+export function failedWith(failure: Failure): Ended {
+  return new Ended({ status: 'failed', failure });
+}
+
+/**
+ * How a run ends that was left by what was thrown. Only what is known ends a run: anything else is a bug and thrown again, so that
+ * the workflow task fails, an operator is told, and a mended deploy goes on.
+ */
+export function endingOf(thrown: unknown): Ending {
+  if (thrown instanceof Ended) return thrown.ending;
+  if (isCancellation(thrown)) return { status: 'cancelled', by: 'temporal' };
+  const cause = thrown instanceof ActivityFailure ? thrown.cause : thrown;
+  if (cause instanceof ApplicationFailure && isFailureCode(cause.type)) {
+    return { status: 'failed', failure: { code: cause.type, message: cause.message } };
+  }
+  throw thrown;
+}
+
+/** How the workflow closes for the Temporal UI; null where it completes. */
+export function closingOf(status: RunStatus, ending: Ending): Error | null {
+  if (status === 'completed') return null;
+  if (status === 'cancelled') return new CancelledFailure('The run was cancelled.');
+  if (ending.status === 'failed') {
+    const { code, message } = ending.failure;
+    return ApplicationFailure.nonRetryable(message, code, ending.failure);
+  }
+  return ApplicationFailure.nonRetryable(`The run ended as ${status}.`, status);
+}
+
+/** The failure of a run whose step failed. */
+export function stepFailed(step_id: string): Failure {
+  return { code: 'step_failed', message: `${FAILURES.step_failed.title}: ${step_id}.`, step_id };
+}

@@ -1,0 +1,52 @@
+import {
+  ActivityCancellationType,
+  proxyActivities,
+  proxyLocalActivities,
+  workflowInfo,
+  type RetryPolicy,
+} from '@temporalio/workflow';
+import type { Activities } from '../activities';
+import type { OutlineStep } from '../contracts/outline';
+import type { StepResult } from '../contracts/step-result';
+import { prefixOf, queueOf } from './messages';
+
+/**
+ * All timeouts and retries. Temporal tries for ever in short intervals; what is given up, and when, is counted in Postgres by the
+ * activities themselves, and the deadline of the run ends everything. So an absent Postgres uses up no attempt.
+ */
+const FOR_EVER: RetryPolicy = { initialInterval: '100 ms', backoffCoefficient: 2, maximumInterval: '2 s' };
+
+/** Instant work: local activities on the worker of the workflow. They store their own outcome, so a lost workflow task costs a look-up. */
+const instant = proxyLocalActivities<Activities>({
+  startToCloseTimeout: '10 s',
+  // Longer pauses become timers of the workflow, so that its task is not held for them.
+  localRetryThreshold: '2 s',
+  retry: FOR_EVER,
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+});
+
+export const { draftPlan, judgePlan, writeAnswer, readWishes, endRun } = instant;
+
+/** A tool's own limit fires first; this one is for a tool call that hangs beyond it, seconds. */
+const BEYOND_TOOL_LIMIT_S = 10;
+
+/** Carries one step out on its lane. A local activity has no id of its own, so its result is asked which step it is of. */
+export async function useTool(run_id: string, plan_version: number, step: OutlineStep): Promise<StepResult> {
+  const ref = { run_id, plan_version, step_id: step.id };
+  const result = await (step.lane === 'instant' ? instant.useTool(ref) : slow(plan_version, step).useTool(ref));
+  if (result.step_id !== step.id) throw new Error(`Asked for ${step.id}, got the result of ${result.step_id}.`);
+  return result;
+}
+
+/** Slow tools: ordinary activities on the workers of the role `tools`, with an id that says which step it is. */
+function slow(plan_version: number, step: OutlineStep) {
+  return proxyActivities<Activities>({
+    activityId: `${step.id}@${plan_version}`,
+    summary: step.id,
+    taskQueue: queueOf(prefixOf(workflowInfo().taskQueue), 'tools'),
+    startToCloseTimeout: `${step.timeout_s + BEYOND_TOOL_LIMIT_S} s`,
+    heartbeatTimeout: '3 s',
+    retry: FOR_EVER,
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  });
+}

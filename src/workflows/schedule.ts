@@ -1,0 +1,50 @@
+import type { Outline, OutlineStep } from '../contracts/outline';
+import type { StepResult } from '../contracts/step-result';
+
+/**
+ * The scheduler: which steps may go now. Dataflow, not level by level: a step starts as soon as its own inputs are there.
+ * Pure, and without a word on skips: the transaction that ends a step decides which others it skips and reports them.
+ *
+ *     join   may start when all it needs has ended, and
+ *     all    every one of them completed
+ *     any    at least one of them completed
+ */
+export interface Progress {
+  /** How each step ended that has. */
+  ended: ReadonlyMap<string, StepResult['status']>;
+  /** Steps that were started and have not ended. */
+  running: ReadonlySet<string>;
+}
+
+/**
+ * Steps that may start now, in the plan's order, as many as `max_parallel` leaves room for.
+ * @param max_parallel steps in flight at once, from 1.
+ */
+export function startable(outline: Outline, progress: Progress, max_parallel: number): string[] {
+  const room = Math.max(0, max_parallel - progress.running.size);
+  return outline.steps
+    .filter(({ id }) => !progress.ended.has(id) && !progress.running.has(id))
+    .filter((step) => hasItsInputs(step, progress))
+    .slice(0, room)
+    .map(({ id }) => id);
+}
+
+/** Whether every step of the outline has ended. */
+export function isDone(outline: Outline, { ended }: Progress): boolean {
+  return outline.steps.every(({ id }) => ended.has(id));
+}
+
+/** Whether nothing runs, nothing may start, and yet the plan is not done: a skip was not reported, which is a bug. */
+export function isStuck(outline: Outline, progress: Progress): boolean {
+  return (
+    progress.running.size === 0 && !isDone(outline, progress) && startable(outline, progress, 1).length === 0
+  );
+}
+
+function hasItsInputs({ needs, join }: OutlineStep, { ended }: Progress): boolean {
+  if (needs.length === 0) return true;
+  const endings = needs.map((id) => ended.get(id));
+  if (endings.includes(undefined)) return false;
+  const completed = endings.filter((ending) => ending === 'completed').length;
+  return join === 'any' ? completed > 0 : completed === needs.length;
+}
