@@ -27,9 +27,9 @@ const project = (name, folders) => ({
 
 module.exports = {
   projects: [
-    project('unit', ['unit', 'workflows', 'replay']),
+    project('unit', ['unit', 'replay']),
     {
-      ...project('real', ['api', 'activities', 'contract', 'system']),
+      ...project('real', ['api', 'activities', 'contract', 'workflows', 'system']),
       globalSetup: '<rootDir>/test/support/global-setup.ts',
       globalTeardown: '<rootDir>/test/support/global-teardown.ts',
       setupFilesAfterEnv: ['<rootDir>/test/support/real-timeout.ts'],

@@ -54,7 +54,7 @@ const folders = {
   },
   workers: { values: [...EVERYWHERE, 'workflows/messages'], npm: ['@temporalio/worker'] },
   dev: { values: ['contracts', 'db', 'workers/bundle-workflows'], npm: ['pg', 'picocolors'] },
-  cli: { values: ['contracts', 'dev', 'db'], npm: [] },
+  cli: { values: ['contracts', 'dev', 'db/api-keys', 'db/migrate'], npm: [] },
   telemetry: { values: ['contracts'], npm: ['pino'] },
 };
 
@@ -62,10 +62,15 @@ const folders = {
 const extra = {
   // Every setting, parsed once. Besides these files nobody may import it: what they build gets what it needs as arguments.
   config: { values: ['contracts'], npm: ['zod'] },
-  'api/main': { values: ['config'], npm: [] },
-  'workers/main': { values: ['config'], npm: [] },
+  'process-end': { values: [], npm: [] },
+  // Only these build: they read the settings and connect to what the rest gets handed in.
+  'api/main': { values: ['config', 'process-end'], npm: ['@temporalio/client'] },
+  'workers/main': { values: ['config', 'process-end'], npm: [] },
+  'workers/run-workers': { values: ['config', 'process-end'], npm: ['@temporalio/client'] },
   'dev/main': { values: ['config'], npm: [] },
   'dev/demo': { values: ['config'], npm: [] },
+  // Holds a connection of its own, whose lock elects the one process that reconciles.
+  'runs/reconcile': { values: [], npm: ['pg'] },
 };
 
 module.exports = { folders, extra };

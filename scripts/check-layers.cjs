@@ -14,6 +14,8 @@ const MAX_REPORT = 100_000_000;
 /** Packages that the sandbox of workflows must never load, by whatever way: they would end up in its bundle. */
 const NOT_IN_THE_BUNDLE = /node_modules\/(zod|ajv|pg|ulid)\//;
 
+const print = (line) => process.stdout.write(`${line}\n`);
+
 function cruise() {
   const bin = join(root, 'node_modules/dependency-cruiser/bin/dependency-cruise.mjs');
   const args = [bin, 'src', '--config', '.dependency-cruiser.cjs', '--output-type', 'json'];
@@ -78,7 +80,7 @@ const problems = [
 if (files.length === 0) problems.push('src/ holds no .ts file: nothing was checked');
 
 for (const problem of problems) print(problem);
-console.log(
+print(
   `layers: ${files.length} files, ${summary.totalDependenciesCruised} imports, ${problems.length} problems`,
 );
 process.exitCode = problems.length === 0 ? 0 : 1;

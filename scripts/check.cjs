@@ -7,7 +7,9 @@ const { join } = require('node:path');
 const { GATES_REPORT, JEST_REPORT, REPORTS, summary } = require('./count-tests.cjs');
 
 /** Scripts of package.json, the fast ones first. */
-const GATES = ['format', 'lint', 'types', 'layers', 'dead-code', 'test'];
+const GATES = ['format', 'lint', 'types', 'layers', 'dead', 'test'];
+
+const print = (line) => process.stdout.write(`${line}\n`);
 
 const root = join(__dirname, '..');
 rmSync(REPORTS, { recursive: true, force: true });

@@ -47,6 +47,7 @@ function summary(commands) {
 module.exports = { GATES_REPORT, JEST_REPORT, REPORTS, summary };
 
 if (require.main === module) {
+  const print = (line) => process.stdout.write(`${line}\n`);
   const { passed, failed, lines } = summary(process.argv.slice(2));
   for (const line of lines) print(line);
   print(`${passed} passed, ${failed} failed`);

@@ -43,8 +43,8 @@ child.on('error', (error) => {
 });
 child.on('close', (code) => {
   if (leaked) {
-    console.error(
-      '\nA test left something open: a timer, a socket, a server. Find it with --detectOpenHandles.',
+    process.stderr.write(
+      '\nA test left something open: a timer, a socket, a server. Find it with --detectOpenHandles.\n',
     );
   }
   process.exitCode = leaked ? 1 : (code ?? 1);

@@ -5,6 +5,7 @@ import { newId } from '../db/new-id';
 import { authenticate } from './authenticate';
 import { readBody } from './body';
 import type { ApiDeps } from './deps';
+import { plain } from './plain';
 import { problemHandler } from './problem';
 import { cancelRoute } from './routes/cancel-run';
 import { getRun } from './routes/get-run';
@@ -26,12 +27,12 @@ export function createApp(deps: ApiDeps): Express {
   serve(app, '/readyz', { get: [readyz(deps)] });
 
   const v1 = express.Router();
-  v1.use(authenticate(deps));
+  v1.use(neverStored(), authenticate(deps));
   const body = readBody(settings.body_limit);
-  serve(v1, '/runs', { post: [...body, startRun(deps)] });
-  serve(v1, '/runs/:id', { get: [getRun(deps)] });
+  serve(v1, '/runs', { post: [plain(), ...body, startRun(deps)] });
+  serve(v1, '/runs/:id', { get: [plain(), getRun(deps)] });
   serve(v1, '/runs/:id/events', { get: [readEvents(deps)] });
-  serve(v1, '/runs/:id/cancel', { post: [...body, cancelRoute(deps)] });
+  serve(v1, '/runs/:id/cancel', { post: [plain(), ...body, cancelRoute(deps)] });
   app.use('/v1', v1);
 
   app.use(() => {
@@ -53,6 +54,14 @@ function serve(router: express.IRouter, path: string, methods: { get?: Handlers;
     res.setHeader('Allow', allowed.join(', '));
     throw new Refusal('method_not_allowed', `${req.method} is not served at this address.`);
   });
+}
+
+/** A run changes at any time and belongs to one tenant: no cache on the way keeps it. */
+function neverStored(): RequestHandler {
+  return (_req, res, next) => {
+    res.setHeader('Cache-Control', 'no-store');
+    next();
+  };
 }
 
 function requestId(): RequestHandler {

@@ -5,6 +5,7 @@ import type { InputCheck } from '../planning/plan-check';
 import type { Rules } from '../contracts/rules';
 import type { RunWorkflows } from '../runs/run-workflows';
 import type { Registry } from '../tools/registry';
+import type { StreamLimits } from './stream/limits';
 
 /** What the API is made of. */
 export interface ApiDeps {
@@ -29,4 +30,5 @@ export interface ApiSettings {
   production: boolean;
   temporal_namespace: string;
   temporal_ui_url: string;
+  stream: StreamLimits;
 }

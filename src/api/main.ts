@@ -12,6 +12,7 @@ import { createLogger } from '../telemetry/logger';
 import { loadTools } from '../tools/load-tools';
 import { createApp } from './app';
 import type { ApiDeps } from './deps';
+import { STREAM_LIMITS } from './stream/limits';
 import { attachWebSocket } from './stream/websocket';
 
 /** Requests under way get this long when the process stops, milliseconds. */
@@ -76,6 +77,7 @@ function settingsOf(config: Config): ApiDeps['settings'] {
     production: config.NODE_ENV === 'production',
     temporal_namespace: config.TEMPORAL_NAMESPACE,
     temporal_ui_url: config.LONGHAUL_TEMPORAL_UI_URL,
+    stream: STREAM_LIMITS,
   };
 }
 

@@ -17,6 +17,7 @@ export interface Problem {
   code: FailureCode;
   request_id: string;
   retryable: boolean;
+  run_id: string | null;
   hint: string;
   errors: RefusedPart[];
   error: { message: string; type: string; code: FailureCode; param: string | null };
@@ -40,6 +41,7 @@ export function problemOf(
     code,
     request_id,
     retryable: entry.kind === 'retryable',
+    run_id: null,
     hint: entry.hint,
     errors: parts,
     ...more,
@@ -57,6 +59,7 @@ export function problemHandler(deps: { public_url: string; log: Logger }) {
     }
     if (res.headersSent) return next(error); // Express cuts the connection: a stream that ends without its end means reconnect
     const problem = problemOf(refusal, { public_url: deps.public_url, path: req.path, request_id });
+    if (problem.status === 401) res.setHeader('WWW-Authenticate', 'Bearer');
     if (problem.status === 503) res.setHeader('Retry-After', String(RETRY_AFTER_S));
     // Clients that retry every 409 by themselves are told that it does not help.
     if (problem.status === 409) res.setHeader('x-should-retry', 'false');
@@ -67,7 +70,7 @@ export function problemHandler(deps: { public_url: string; log: Logger }) {
 function refusalOf(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   if (error instanceof Unavailable) return new Refusal('unavailable', `${error.what} cannot be reached at the moment.`);
-  const { type } = error as { type?: unknown };
+  const { type, status } = error as { type?: unknown; status?: unknown };
   switch (type) {
     case 'entity.too.large':
       return new Refusal('body_too_large', 'The body is larger than this service takes.');
@@ -82,6 +85,8 @@ function refusalOf(error: unknown): Refusal {
       break;
   }
   if (error instanceof URIError) return new Refusal('invalid_request', 'The address is not well encoded.');
+  // Else from the body parser: a body shorter than it was said to be, or compressed and broken.
+  if (status === 400) return new Refusal('invalid_json', 'The body cannot be read.');
   return new Refusal('internal', 'The request could not be served.');
 }
 

@@ -60,6 +60,7 @@ async function demonstrate(api: StackNote): Promise<number> {
       write: (text) => process.stderr.write(text),
       redraws: process.stderr.isTTY === true && !env.CI && env.TERM !== 'dumb',
       columns: process.stderr.columns || 80,
+      rows: process.stderr.rows || 24,
       paint: createColors(colours),
     },
   );

@@ -10,6 +10,8 @@ export interface Screen {
   redraws: boolean;
   /** Columns, when `redraws`; a longer line would break the redrawing. */
   columns: number;
+  /** Rows, when `redraws`; what has scrolled off cannot be written over. */
+  rows: number;
   paint: Paint;
 }
 
@@ -52,10 +54,13 @@ function liner({ write, paint }: Screen): Show {
 }
 
 /** Draws the tree over the one before: up by its lines, then everything below the cursor is cleared. */
-function redrawer({ write, columns, paint }: Screen): Show {
+function redrawer({ write, columns, rows, paint }: Screen): Show {
   let drawn = 0;
   return (_event, _before, after) => {
-    const lines = drawView(after, paint).map((line) => cut(line, columns - 1));
+    const all = drawView(after, paint);
+    const fitting =
+      all.length < rows ? all : [...all.slice(0, rows - 2), `… and ${all.length - rows + 2} more`];
+    const lines = fitting.map((line) => cut(line, columns - 1));
     write(`${drawn > 0 ? `\u001b[${drawn}A` : ''}\u001b[J${lines.join('\n')}\n`);
     drawn = lines.length;
   };

@@ -52,8 +52,8 @@ export interface Cluster {
 /** Makes the cluster unless it exists: under another name first, so that an interrupted `initdb` is never taken for a cluster. */
 export async function initialise(cluster: Cluster, password: string): Promise<void> {
   const { place, binaries, env, log } = cluster;
-  if (existsSync(join(place.data, 'PG_VERSION'))) return;
-  log(`Postgres: making a new cluster in ${place.data}`);
+  if (existsSync(join(place.cluster, 'PG_VERSION'))) return;
+  log(`Postgres: making a new cluster in ${place.cluster}`);
   for (const name of readdirSync(place.folder)) {
     if (name.startsWith('draft-')) rmSync(join(place.folder, name), { recursive: true, force: true });
   }
@@ -75,7 +75,7 @@ export async function initialise(cluster: Cluster, password: string): Promise<vo
   const collation = ['-E', 'UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'];
   try {
     await promisify(execFile)(binaries.initdb, [...options, ...collation], { ...runAs(place, env) });
-    renameSync(draft, place.data);
+    renameSync(draft, place.cluster);
   } catch (error) {
     throw new Error(`Postgres cannot make a cluster in ${place.folder}: ${(error as Error).message}`, {
       cause: error,
@@ -90,7 +90,7 @@ export async function initialise(cluster: Cluster, password: string): Promise<vo
  * @throws Error with the end of its log when it does not get ready
  */
 export async function launch(cluster: Cluster, wanted: number | undefined): Promise<Postmaster> {
-  const recycled = clearStalePid(cluster.place.data);
+  const recycled = clearStalePid(cluster.place.cluster);
   if (recycled !== undefined) {
     cluster.log(`Postgres: cleared a left-over postmaster.pid; process ${recycled} is another program now`);
   }
@@ -108,11 +108,11 @@ export async function launch(cluster: Cluster, wanted: number | undefined): Prom
 }
 
 /** Waits until a server that lives is ready for connections; undefined when it went away or needs too long. */
-export async function whenReady(data: string, alive: () => boolean): Promise<Postmaster | undefined> {
+export async function whenReady(folder: string, alive: () => boolean): Promise<Postmaster | undefined> {
   const end = await waitFor(
     () => {
       if (!alive()) return 'gone';
-      const server = readPostmaster(data);
+      const server = readPostmaster(folder);
       return server?.status === 'ready' && server;
     },
     { limit_ms: START_LIMIT_MS, every_ms: 10 },
@@ -121,12 +121,12 @@ export async function whenReady(data: string, alive: () => boolean): Promise<Pos
 }
 
 /** The password of the cluster, made with it and readable only by the user that starts it. */
-export function passwordOf(home: string, data: string): string {
+export function passwordOf(home: string, cluster: string): string {
   const file = join(home, 'postgres-password');
   if (existsSync(file)) return readFileSync(file, 'utf8').trim();
-  if (existsSync(data)) {
+  if (existsSync(cluster)) {
     throw new Error(
-      `${file} is missing, so nobody can log in to ${data}. Put it back, or remove that folder to begin anew.`,
+      `${file} is missing, so nobody can log in to ${cluster}. Put it back, or remove that folder to begin anew.`,
     );
   }
   const password = randomBytes(24).toString('hex');
@@ -141,7 +141,7 @@ async function launchOn(cluster: Cluster, port: number): Promise<Postmaster | un
     '-c',
     `${name}=${value}`,
   ]);
-  const child = spawn(binaries.postgres, ['-D', place.data, '-p', String(port), ...given], {
+  const child = spawn(binaries.postgres, ['-D', place.cluster, '-p', String(port), ...given], {
     ...runAs(place, env),
     detached: true,
     stdio: ['ignore', output, output],
@@ -150,7 +150,7 @@ async function launchOn(cluster: Cluster, port: number): Promise<Postmaster | un
   let gone = false;
   child.once('exit', () => (gone = true)).once('error', () => (gone = true));
   child.unref();
-  const server = await whenReady(place.data, () => !gone);
+  const server = await whenReady(place.cluster, () => !gone);
   if (!server && !gone) child.kill('SIGQUIT');
   return server;
 }

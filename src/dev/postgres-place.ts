@@ -18,7 +18,8 @@ import { currentUser, othersMayReach } from './home';
 export interface PostgresPlace {
   /** Private folder of the server's user: data, and the binaries when they had to be copied. */
   folder: string;
-  data: string;
+  /** Folder of the cluster itself, once there is one. */
+  cluster: string;
   /** The user to run as; undefined for the one that runs this process. */
   user: { uid: number; gid: number } | undefined;
 }
@@ -46,7 +47,7 @@ export function choosePlace(home: string): PostgresPlace {
         'Start as the same user as before, or remove that folder to begin anew (its runs are lost).',
     );
   }
-  return { folder, data: join(folder, 'data'), user };
+  return { folder, cluster: join(folder, 'data'), user };
 }
 
 function elsewhere(home: string): string {

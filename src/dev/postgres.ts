@@ -54,8 +54,8 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
   const release = await takeLock(join(home, 'postgres.lock'), lock);
   try {
     const place = choosePlace(home);
-    const password = passwordOf(home, place.data);
-    const living = await adopt(place.data);
+    const password = passwordOf(home, place.cluster);
+    const living = await adopt(place.cluster);
     const server = living ?? (await startAnew(home, options, password));
     const url = `postgres://${POSTGRES_NAME}:${password}@127.0.0.1:${server.port}/${POSTGRES_NAME}`;
     await createDatabase(url);
@@ -101,13 +101,13 @@ async function startAnew(home: string, options: PostgresOptions, password: strin
 }
 
 /** The server that already runs on the data; undefined when there is none, or it is on its way out (then that is awaited). */
-async function adopt(data: string): Promise<Postmaster | undefined> {
-  const found = readPostmaster(data);
+async function adopt(folder: string): Promise<Postmaster | undefined> {
+  const found = readPostmaster(folder);
   if (!found) return undefined;
-  const ready = await whenReady(data, () => isRunning(found.mark));
+  const ready = await whenReady(folder, () => isRunning(found.mark));
   if (!ready && isRunning(found.mark)) {
     throw new Error(
-      `A Postgres runs on ${data} (process ${found.mark.pid}) but does not get ready. End it: kill -INT ${found.mark.pid}`,
+      `A Postgres runs on ${folder} (process ${found.mark.pid}) but does not get ready. End it: kill -INT ${found.mark.pid}`,
     );
   }
   return ready;

@@ -14,10 +14,10 @@ export interface Postmaster {
  * Reads `postmaster.pid` (lines: pid, data folder, start, port, socket folder, address, memory key, status) and checks that
  * the process is a Postgres of this very folder, not another one that got the number of a dead server.
  */
-export function readPostmaster(data: string): Postmaster | undefined {
-  const lines = readLines(data);
+export function readPostmaster(folder: string): Postmaster | undefined {
+  const lines = readLines(folder);
   const mark = markOf(Number(lines?.[0]));
-  if (!lines || !mark || !servesFolder(mark.pid, data)) return undefined;
+  if (!lines || !mark || !servesFolder(mark.pid, folder)) return undefined;
   return { mark, port: Number(lines[3] ?? 0), status: lines[7]?.trim() ?? '' };
 }
 
@@ -27,24 +27,24 @@ export function readPostmaster(data: string): Postmaster | undefined {
  * the dead server still run; instead it gets the pid of this process, which Postgres, seeing its own parent, takes as stale.
  * Returns the number found, undefined when there was nothing to do. Call only with the lock held and no server alive.
  */
-export function clearStalePid(data: string): number | undefined {
-  const lines = readLines(data);
+export function clearStalePid(folder: string): number | undefined {
+  const lines = readLines(folder);
   const pid = Number(lines?.[0]);
-  if (!lines || !markOf(pid) || servesFolder(pid, data)) return undefined;
-  writeFileSync(pidFile(data), [String(process.pid), ...lines.slice(1)].join('\n'));
+  if (!lines || !markOf(pid) || servesFolder(pid, folder)) return undefined;
+  writeFileSync(pidFile(folder), [String(process.pid), ...lines.slice(1)].join('\n'));
   return pid;
 }
 
-function servesFolder(pid: number, data: string): boolean {
+function servesFolder(pid: number, folder: string): boolean {
   const words = commandOf(pid) ?? '';
-  return words.includes('postgres') && ` ${words} `.includes(` -D ${data} `);
+  return words.includes('postgres') && ` ${words} `.includes(` -D ${folder} `);
 }
 
-function readLines(data: string): string[] | undefined {
-  if (!existsSync(pidFile(data))) return undefined;
-  return readFileSync(pidFile(data), 'utf8').split('\n');
+function readLines(folder: string): string[] | undefined {
+  if (!existsSync(pidFile(folder))) return undefined;
+  return readFileSync(pidFile(folder), 'utf8').split('\n');
 }
 
-function pidFile(data: string): string {
-  return join(data, 'postmaster.pid');
+function pidFile(folder: string): string {
+  return join(folder, 'postmaster.pid');
 }

@@ -49,7 +49,7 @@ type Changes = {
 
 const CHANGES: Changes = {
   'run.created': (_, { run }) => ({ id: run.id, goal: run.goal, status: run.status }),
-  'run.status': (_, { status }) => ({ status }),
+  'run.status': (_, { status, previous }) => ({ status, ...(previous === 'queued' && { stage: '' }) }),
   'run.completed': (_, { answer }) => ({ status: 'completed', stage: '', ending: answer }),
   'run.failed': (_, { failure }) => ({
     status: 'failed',
@@ -99,11 +99,15 @@ const CHANGES: Changes = {
   'generation.started': () => ({ stage: 'writes the answer' }),
 };
 
-/** A value in one line: text as it is, a result by its `value`, else JSON. */
+/** A value in one line: text as it is, of an object its `value` or `text` if it has one, else JSON. */
 export function compact(value: unknown): string {
   if (typeof value === 'string') return value;
-  const inner = typeof value === 'object' && value !== null && 'value' in value ? value.value : undefined;
-  if (typeof inner === 'number' || typeof inner === 'string') return String(inner);
+  const { value: result, text } = (typeof value === 'object' && value !== null ? value : {}) as Record<
+    string,
+    unknown
+  >;
+  const telling = result ?? text;
+  if (typeof telling === 'number' || typeof telling === 'string') return String(telling);
   return JSON.stringify(value) ?? '';
 }
 

@@ -103,8 +103,7 @@ async function startAll(options: Start): Promise<StackUrls> {
   await Promise.allSettled(starting);
   const [database_url, temporal] = await Promise.all(starting);
   start.signal.throwIfAborted();
-  const applied = await migrate(database_url);
-  if (applied.length > 0) start.log(`Postgres: ${applied.length} migrations applied`);
+  await migrateSchema(database_url, start);
   const port = await choosePort(start);
   const api_url = `http://127.0.0.1:${port}`;
   const key = developmentKey(home, start.env);
@@ -156,6 +155,18 @@ async function temporalOf(start: Start): Promise<{ address: string; ui_url: stri
   const kept = await keepServer({ name: 'Temporal', start: again, killSignal: 'SIGKILL', log });
   parts.set('temporal', kept);
   return { address: kept.address, ui_url };
+}
+
+async function migrateSchema(url: string, { env, log }: Start): Promise<void> {
+  try {
+    const applied = await migrate(url);
+    if (applied.length > 0) log(`Postgres: ${applied.length} migrations applied`);
+  } catch (error) {
+    const whose = givenValue(env, 'DATABASE_URL') === undefined ? 'of this stack' : 'that DATABASE_URL names';
+    throw new Error(`The Postgres ${whose} cannot be prepared: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
 }
 
 async function choosePort({ env, log }: Start): Promise<number> {

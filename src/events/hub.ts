@@ -4,7 +4,7 @@ import { PAGE, readAfter, type StoredEvent } from './read';
 import { Topic, withGaps, type StreamItem } from './topic';
 
 /** A run's first notice is read at once; further ones within this time share one read. Milliseconds. */
-const REST_MS = 50;
+const REST_MS = 10;
 /** All watched runs are read this often, notice or not. Milliseconds. */
 const POLL_MS = 1_500;
 /** Runs in one statement. */
@@ -63,13 +63,17 @@ export class EventHub {
     let ended = false;
     try {
       while (!signal.aborted && !this.closed) {
-        const events = topic.after(cursor) ?? (await readAfter(this.deps.db, [{ run_id, after: cursor }]));
+        let events = topic.after(cursor);
+        // After a terminal event the table has the last word: a reopened run goes on, whether the topic has heard of it or not.
+        if (events === null || (ended && events.length === 0)) {
+          events = await readAfter(this.deps.db, [{ run_id, after: cursor }]);
+        }
         const last = events.at(-1);
         if (last !== undefined) {
           yield withGaps(cursor, events);
           cursor = last.seq;
           ended = last.terminal;
-        } else if (ended && cursor >= topic.head) {
+        } else if (ended) {
           return;
         } else {
           await topic.news(cursor, signal);

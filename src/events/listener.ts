@@ -61,6 +61,7 @@ class ListeningConnection implements Listener {
       .connect()
       .then(() => client.query(`listen ${CHANNEL}`))
       .then(() => {
+        if (this.closed) return; // it was closed while it connected
         this.failures = 0;
         this.events.onConnected();
         this.proveLife(client);

@@ -41,20 +41,20 @@ export async function submitRun(
 ): Promise<{ run: RunRow; replayed: boolean }> {
   const { tenant } = submission;
   const fresh = newRun(submission, deps.rules);
-  const taken = await deps.db.transaction(async (tx) => {
+  // Read before the commit: once the run exists nothing may fail that would make the client try again and have two.
+  const { run, replayed } = await deps.db.transaction(async (tx) => {
     const earlier = await claimKey(tx, submission, fresh.id);
-    if (earlier !== null) return earlier;
+    if (earlier !== null) return { run: (await findRun(tx, tenant, earlier))!, replayed: true };
     await insertRun(tx, fresh);
     await append(tx, fresh.id, { attempt: 1, events: [createdEvent(fresh, submission.now)] });
-    return fresh.id;
+    return { run: (await findRun(tx, tenant, fresh.id))!, replayed: false };
   });
-  if (taken === fresh.id) {
+  if (!replayed) {
     await deps.workflows
       .start({ ...fresh, origin: { type: 'api' } })
       .catch((error: unknown) => deps.onNotStarted(fresh.id, error));
   }
-  const run = await findRun(deps.db, tenant, taken);
-  return { run: run!, replayed: taken !== fresh.id };
+  return { run, replayed };
 }
 
 /** The id of the run that this key stands for already, or null when it is ours now. A second request waits here for the first. */
@@ -84,10 +84,7 @@ async function claimKey(tx: Tx, submission: Submission, run_id: string): Promise
 }
 
 function newRun({ tenant, body, request_id, now }: Submission, rules: Rules): NewRun {
-  const budget = {
-    max_steps: lowered('max_steps', body.budget?.max_steps, rules.max_steps),
-    max_duration_s: lowered('max_duration_s', body.budget?.max_duration_s, rules.max_duration_s),
-  };
+  const budget = lowered(body.budget ?? {}, rules);
   return {
     id: newId('run'),
     tenant,
@@ -103,13 +100,13 @@ function newRun({ tenant, body, request_id, now }: Submission, rules: Rules): Ne
   };
 }
 
-function lowered(field: string, wanted: number | undefined, limit: number): number {
-  if (wanted !== undefined && wanted > limit) {
-    throw new Refusal('invalid_request', `The budget asks for more than is allowed here.`, [
-      { pointer: `/budget/${field}`, code: 'too_big', detail: `must be at most ${limit}` },
-    ]);
-  }
-  return wanted ?? limit;
+/** The budget of a run: what the client allows, which may not be more than the rules do. */
+function lowered(wanted: NonNullable<SubmitRun['budget']>, rules: Rules): NewRun['budget'] {
+  const parts = (['max_steps', 'max_duration_s'] as const)
+    .filter((field) => (wanted[field] ?? 0) > rules[field])
+    .map((field) => ({ pointer: `/budget/${field}`, code: 'too_big', detail: `must be at most ${rules[field]}` }));
+  if (parts.length > 0) throw new Refusal('invalid_request', 'The budget asks for more than is allowed here.', parts);
+  return { max_steps: wanted.max_steps ?? rules.max_steps, max_duration_s: wanted.max_duration_s ?? rules.max_duration_s };
 }
 
 function createdEvent({ id, goal, user }: NewRun, now: Date) {

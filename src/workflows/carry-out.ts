@@ -31,7 +31,8 @@ export async function carryOut({ run_id, rules }: RunInput, outline: Outline, { 
         );
       }
       if (isStuck(outline, progress())) throw new Error('No step may start and the plan is not done.');
-      const result = await Promise.race(running.values());
+      // A step that ignores its cancellation must not hold the story: the request itself ends the wait.
+      const result = await Promise.race([...running.values(), scope.cancelRequested]);
       running.delete(result.step_id);
       ended.set(result.step_id, result.status);
       for (const id of result.skipped) ended.set(id, 'skipped');

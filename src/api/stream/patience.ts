@@ -1,15 +1,12 @@
-/** How long a reader may leave its buffer full before it is let go, milliseconds. */
-export const PATIENCE_MS = 30_000;
-
 /**
  * Waits until a slow reader has taken what was sent to it.
- * @param wait resolves when it has; told to stop by `signal`
+ * @param wait resolves when it has, or is gone
  * @returns false when its time is over.
  */
-export async function drained(wait: Promise<unknown>): Promise<boolean> {
+export async function drained(wait: Promise<unknown>, patience_ms: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), PATIENCE_MS);
+    timer = setTimeout(() => resolve(false), patience_ms);
   });
   try {
     return await Promise.race([wait.then(() => true), late]);

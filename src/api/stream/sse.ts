@@ -8,7 +8,6 @@ import { drained } from './patience';
 
 /** Pause after which a client that was cut off connects again, milliseconds. */
 const RETRY_MS = 2_000;
-const HEARTBEAT_MS = 15_000;
 /** Proxies hold short chunks back: a heartbeat fills their buffer. */
 const HEARTBEAT = `: heartbeat ${' '.repeat(2_048)}\n\n`;
 
@@ -21,6 +20,7 @@ export async function sendEvents(deps: ApiDeps, res: Response, run: RunRow, afte
     res.status(204).end(); // tells an EventSource not to come back
     return;
   }
+  const { heartbeat_ms, patience_ms } = deps.settings.stream;
   const gone = new AbortController();
   res.on('close', () => gone.abort());
   res.status(200).set({
@@ -29,12 +29,12 @@ export async function sendEvents(deps: ApiDeps, res: Response, run: RunRow, afte
     'X-Accel-Buffering': 'no',
   });
   res.write(`retry: ${RETRY_MS}\n\n`);
-  const heartbeat = setInterval(() => res.write(HEARTBEAT), HEARTBEAT_MS);
+  const heartbeat = setInterval(() => res.write(HEARTBEAT), heartbeat_ms);
   try {
     for await (const items of deps.hub.follow(run.id, { after, head: run.last_seq }, gone.signal)) {
       const free = res.write(items.map(frameOf).join(''));
       if (free || gone.signal.aborted) continue;
-      if (!(await drained(whenDrained(res)))) {
+      if (!(await drained(whenDrained(res), patience_ms))) {
         res.destroy(); // it has its last number and may come back
         return;
       }

@@ -12,11 +12,9 @@ import type { ApiDeps } from '../deps';
 import { requireRun } from '../routes/get-run';
 import { runView } from '../run-view';
 import { parseCursor } from './cursor';
+import type { StreamLimits } from './limits';
 import { drained } from './patience';
 
-/** A client without a key in its headers sends one in its first frame within this time, milliseconds. */
-const AUTH_WITHIN_MS = 5_000;
-const HEARTBEAT_MS = 15_000;
 /** Unsent bytes above which nothing more is sent until the client has read. */
 const HIGH_WATER = 1_000_000;
 /** The one subscription that the address implies. */
@@ -43,12 +41,13 @@ export interface SessionRequest {
  */
 export async function serveSession(deps: ApiDeps, ws: WebSocket, request: SessionRequest): Promise<void> {
   const gone = new AbortController();
-  const { token, stop } = listenTo(ws, request.headers, gone);
+  const { heartbeat_ms } = deps.settings.stream;
+  const { token, stop } = listenTo(ws, request.headers, gone, deps.settings.stream);
   try {
     const caller = await keyOf(deps, await token);
     const run = await requireRun(deps, caller.tenant, request.run_id);
-    const after = positionOf(parseCursor(request.after), run);
-    send(ws, { type: 'welcome', session_id: newId('ses'), heartbeat_ms: HEARTBEAT_MS });
+    const after = positionOf(parseCursor(request.after, '/query/after'), run);
+    send(ws, { type: 'welcome', session_id: newId('ses'), heartbeat_ms });
     const subscribed = { type: 'subscribed', sub: SUB, from_seq: after + 1, head_seq: run.last_seq };
     send(ws, { ...subscribed, run: runView(run, deps.settings) });
     await follow(deps, ws, run, after, gone.signal);
@@ -64,17 +63,17 @@ export async function serveSession(deps: ApiDeps, ws: WebSocket, request: Sessio
 }
 
 /** Hears the client for as long as the session lasts. `token` is the secret it shows, from its headers or its first frame. */
-function listenTo(ws: WebSocket, headers: IncomingHttpHeaders, gone: AbortController) {
+function listenTo(ws: WebSocket, headers: IncomingHttpHeaders, gone: AbortController, limits: StreamLimits) {
   const inHeaders = secretIn(headers);
   let alive = true;
   let show: (secret: string | null) => void = () => undefined;
   const token = inHeaders === null ? new Promise<string | null>((resolve) => (show = resolve)) : Promise.resolve(inHeaders);
-  const limit = setTimeout(() => show(null), AUTH_WITHIN_MS);
+  const limit = setTimeout(() => show(null), limits.auth_within_ms);
   const heartbeat = setInterval(() => {
     if (!alive) return ws.terminate();
     alive = false;
     ws.ping();
-  }, HEARTBEAT_MS);
+  }, limits.heartbeat_ms);
   ws.on('pong', () => (alive = true));
   ws.on('error', () => gone.abort()); // `close` follows with the code that fits
   ws.on('close', () => {
@@ -108,7 +107,7 @@ async function follow(deps: ApiDeps, ws: WebSocket, run: RunRow, after: number, 
           ? sendText(ws, `{"type":"event","sub":"${SUB}","event":${item.event.json}}`)
           : sendText(ws, JSON.stringify({ type: 'gap', sub: SUB, from: item.from, to: item.to, reason: item.reason }));
     }
-    if (ws.bufferedAmount <= HIGH_WATER || (await drained(sent))) continue;
+    if (ws.bufferedAmount <= HIGH_WATER || (await drained(sent, deps.settings.stream.patience_ms))) continue;
     ws.close(4408, 'slow');
     return;
   }

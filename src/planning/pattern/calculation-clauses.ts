@@ -94,7 +94,7 @@ function instruction(reader: Reader): Expression | null {
     [['decrease', 'reduce', 'lower'], '-'] as const,
   ]) {
     if (reader.acceptOne(verbs) === null) continue;
-    const what = operand();
+    const what = new ExpressionReader(reader).operand();
     if (reader.accept('to the power of')) return sign === '+' ? binary('^', what, operand()) : null;
     return reader.accept('by') ? new ExpressionReader(reader).changed(what, sign) : null;
   }

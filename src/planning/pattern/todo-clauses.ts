@@ -63,7 +63,7 @@ export function readAdd(reader: Reader): Action | null {
     if (verb === null) return null;
     const named = readTodos(reader);
     if (named) return namedTodos(reader, named);
-    const items = readItems(reader);
+    const items = readItems(reader)?.items;
     if (items) {
       const hasTarget = acceptAsTodo(reader) || acceptAtList(reader, TO);
       const isQuotes = items.every(({ kind }) => kind === 'text');
@@ -82,34 +82,40 @@ function namedTodos(
   const says = reader.acceptOne(SAYS) !== null;
   const hasColon = reader.acceptMark(':');
   const isFor = !says && !hasColon && reader.acceptOne(FOR) !== null;
-  const items = readItems(reader) ?? (isFor ? null : unquoted(reader, noun, says || hasColon));
+  const read = readItems(reader);
+  const items = read?.items ?? (isFor ? null : unquoted(reader, noun, says || hasColon));
   if (items === null)
     return reader.refuse('it is not clear what the todo says; put its text in quotes', start);
   acceptAtList(reader, TO);
-  const isMany = items.length > 1 || items.some(({ kind }) => kind === 'many');
+  // "a todo 'a' and another todo 'b'": each has its noun.
+  const own = items.length - (read?.named ?? 0);
+  const isMany = own > 1 || items.some(({ kind }) => kind === 'many');
   const isCounted = count !== null && !items.some(({ kind }) => kind === 'many');
-  if ((noun === 'one' && isMany) || (isCounted && items.length !== count)) {
+  if ((noun === 'one' && isMany) || (isCounted && own !== count)) {
     return reader.refuse('the number of todos does not fit what follows', start);
   }
   return { kind: 'add', items };
 }
 
 /** Quotes and results with commas and "and" between them; null, with nothing taken, where none comes next. */
-function readItems(reader: Reader): TodoItem[] | null {
+function readItems(reader: Reader): { items: TodoItem[]; named: number } | null {
   const first = readItem(reader);
   if (!first) return null;
   const items = [first];
+  let named = 0;
   for (;;) {
     const next = reader.attempt(() => {
       const hasComma = reader.acceptMark(',');
       const isJoined = reader.accept('and') || reader.accept('as well as');
       if (!hasComma && !isJoined) return null;
-      reader.attempt(() =>
+      const isNamed = reader.attempt(() =>
         readTodos(reader) && (reader.acceptOne(SAYS) ?? true) && isQuote(reader) ? true : null,
       );
-      return readItem(reader);
+      const item = readItem(reader);
+      if (item && isNamed) named += 1;
+      return item;
     });
-    if (next === null) return items;
+    if (next === null) return { items, named };
     items.push(next);
   }
 }
@@ -258,7 +264,7 @@ function quotedTodos(reader: Reader): string[] | null {
       if (!reader.acceptOne(SAYS)) reader.acceptMark(':');
     }
     if (!isQuote(reader)) return null;
-    const items = readItems(reader) ?? [];
+    const items = readItems(reader)?.items ?? [];
     if (!items.every((item) => item.kind === 'text')) return null;
     return items.map((item) => (item as { text: string }).text);
   });

@@ -86,6 +86,9 @@ describe('the calculator', () => {
 
   test.each<[expression: string, value: number | string]>([
     ['1/3', 1 / 3],
+    // A hair above the middle of two doubles: what is far behind the last digit decides.
+    ['9007199254740993 + 1/3^60', 9007199254740994],
+    ['9007199254740993 - 1/3^60', 9007199254740992],
     ['-100/7', -100 / 7],
     ['pi', Math.PI],
     ['e', Math.E],
@@ -195,6 +198,7 @@ describe('the calculator', () => {
 
   test('takes a hundred levels and a thousand characters', () => {
     expect(calculate('('.repeat(100) + '1' + ')'.repeat(100)).value).toBe(1);
+    expect(calculate('(1)+'.repeat(200) + '1').value).toBe(201);
     expect(calculate('1+'.repeat(499) + '10').value).toBe(509);
     expect(calculate('-'.repeat(999) + '1').value).toBe(-1);
   });

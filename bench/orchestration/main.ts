@@ -1,0 +1,175 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import { migrate } from '../../src/db/migrate';
+import { freePort } from '../../src/dev/ports';
+import { startPostgres } from '../../src/dev/postgres';
+import { startTemporal } from '../../src/dev/temporal-server';
+import { bundleWorkflows } from '../../src/workers/bundle-workflows';
+import { startProgram, type Program } from '../../test/support/stack';
+import { cpuOf } from './cpu';
+
+/**
+ * Our run of 7 activities (plan, judge, 3 tools at once, 1 that needs them, answer; all instant) over HTTP and SSE, against a bare workflow
+ * of 7 ordinary no-op activities, on one server, in turns. Usage: npm run bench:orchestration [rounds].
+ */
+const ROUNDS = Number(process.argv[2] ?? 5);
+/** Runs one after another, per round. */
+const ALONE = 30;
+/** Runs in flight, and runs in all, per round. */
+const IN_FLIGHT = 50;
+const LOADED = 400;
+const GOAL = 'calculate 12 * 7, 3 + 4 and 10 - 2, then add the sum of them as a todo';
+const KEY = 'lh_bench_development_key_of_the_benchmarks';
+
+interface Side {
+  name: string;
+  once(): Promise<void>;
+  processes: Record<string, number>;
+}
+
+interface Figures {
+  p50_ms: number;
+  runs_s: number;
+  cpu_ms: Record<string, number>;
+}
+
+async function main(): Promise<void> {
+  const home = mkdtempSync(join(tmpdir(), 'longhaul-bench-'));
+  const log = () => undefined;
+  const { env } = process;
+  const bundle = join(home, 'bundle.js');
+  const [postgres, temporal] = await Promise.all([
+    startPostgres({ home, log, env }),
+    startTemporal({ home, log, env }),
+    bundleWorkflows({ outFile: bundle }),
+  ]);
+  await migrate(postgres.url);
+  const programs: Program[] = [];
+  try {
+    const port = await freePort();
+    const settings = {
+      ...env,
+      NODE_ENV: 'development',
+      LOG_LEVEL: 'warn',
+      DATABASE_URL: postgres.url,
+      TEMPORAL_ADDRESS: temporal.address,
+      LONGHAUL_WORKFLOW_BUNDLE: bundle,
+      LONGHAUL_DEVELOPMENT_KEY: KEY,
+      PORT: String(port),
+    };
+    const start = async (main: string) => {
+      const program = await startProgram(main, settings);
+      programs.push(program);
+      return program.process.pid!;
+    };
+    const [api, worker, bareWorker] = await Promise.all([
+      start('src/api/main.ts'),
+      start(process.argv[3] ?? 'src/workers/main.ts'),
+      start('bench/orchestration/bare-worker.ts'),
+    ]);
+    const connection = await Connection.connect({ address: temporal.address });
+    const ours: Side = {
+      name: 'longhaul',
+      once: () => longhaulRun(`http://127.0.0.1:${port}`),
+      processes: { server: temporal.pid, worker, api, postgres: postgres.pid },
+    };
+    const bare: Side = {
+      name: 'bare',
+      once: () => bareRun(new Client({ connection })),
+      processes: { server: temporal.pid, worker: bareWorker },
+    };
+    await compare(ours, bare);
+    await connection.close();
+  } finally {
+    for (const program of programs) await program.kill();
+    await temporal.stop();
+    await postgres.stop();
+    rmSync(home, { recursive: true, force: true });
+  }
+}
+
+async function compare(ours: Side, bare: Side): Promise<void> {
+  for (const side of [ours, bare]) await load(side, IN_FLIGHT, 100); // warm-up
+  const results: { ours: Figures; bare: Figures }[] = [];
+  for (let round = 1; round <= ROUNDS; round += 1) {
+    const result = { ours: await measure(ours), bare: await measure(bare) };
+    results.push(result);
+    print(`round ${round}`, result);
+  }
+  const ratio = (pick: (figures: Figures) => number) =>
+    median(results.map((result) => pick(result.ours) / pick(result.bare))).toFixed(2);
+  process.stdout.write(
+    `\nmedian of ${ROUNDS} rounds, longhaul / bare: p50 alone ${ratio(({ p50_ms }) => p50_ms)}, ` +
+      `runs/s at ${IN_FLIGHT} in flight ${ratio(({ runs_s }) => runs_s)}\n`,
+  );
+}
+
+function print(title: string, result: { ours: Figures; bare: Figures }): void {
+  for (const [name, { p50_ms, runs_s, cpu_ms }] of Object.entries(result)) {
+    const cpu = Object.entries(cpu_ms).map(([part, ms]) => `${part} ${ms.toFixed(1)}`);
+    process.stdout.write(
+      `${title}  ${name.padEnd(4)}  p50 alone ${p50_ms.toFixed(0)} ms  ${runs_s.toFixed(1)} runs/s  CPU per run, ms: ${cpu.join(', ')}\n`,
+    );
+  }
+}
+
+async function measure(side: Side): Promise<Figures> {
+  const times: number[] = [];
+  for (let i = 0; i < ALONE; i += 1) {
+    const began = performance.now();
+    await side.once();
+    times.push(performance.now() - began);
+  }
+  const before = Object.entries(side.processes).map(([name, pid]) => [name, cpuOf(pid)] as const);
+  const seconds = await load(side, IN_FLIGHT, LOADED);
+  const cpu_ms = Object.fromEntries(
+    before.map(([name, cpu]) => [name, ((cpuOf(side.processes[name]!) - cpu) * 1_000) / LOADED]),
+  );
+  return { p50_ms: median(times), runs_s: LOADED / seconds, cpu_ms };
+}
+
+/** Runs `count` with `in_flight` at once. @returns seconds it took. */
+async function load(side: Side, in_flight: number, count: number): Promise<number> {
+  let left = count;
+  const began = performance.now();
+  const lane = async () => {
+    while (left > 0) {
+      left -= 1;
+      await side.once();
+    }
+  };
+  await Promise.all(Array.from({ length: in_flight }, lane));
+  return (performance.now() - began) / 1_000;
+}
+
+async function longhaulRun(api_url: string): Promise<void> {
+  const headers = { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' };
+  const reply = await fetch(`${api_url}/v1/runs`, { method: 'POST', headers, body: JSON.stringify({ goal: GOAL, user: user() }) });
+  const { id } = (await reply.json()) as { id: string };
+  const events = await fetch(`${api_url}/v1/runs/${id}/events`, { headers: { ...headers, accept: 'text/event-stream' } });
+  const text = await events.text();
+  if (!text.includes('event: run.completed')) throw new Error(`The run was not completed:\n${text}`);
+}
+
+async function bareRun(client: Client): Promise<void> {
+  await client.workflow.execute('bare', { taskQueue: 'bare', workflowId: crypto.randomUUID() });
+}
+
+let users = 0;
+/** Every run has a todo list of its own, so that lists do not grow from run to run. */
+function user(): string {
+  users += 1;
+  return `bench-${users}`;
+}
+
+function median(values: number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)]!;
+}
+
+main().catch((error: Error) => {
+  process.stderr.write(`${error.stack}\n`);
+  process.exit(1);
+});

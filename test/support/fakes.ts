@@ -1,0 +1,85 @@
+import type { Verdict } from '../../src/contracts/verdict';
+import type { AnswerWriter } from '../../src/planning/answer-writer';
+import type { Judge } from '../../src/planning/judge';
+import type { Draft, Planner } from '../../src/planning/planner';
+import type { RunWorkflows, StartableRun } from '../../src/runs/run-workflows';
+
+/** An answer, or an error that is thrown instead, or something to be done before the answer is there. */
+type Scripted<Answer> = Answer | Error | (() => Promise<Answer>);
+
+/** Scripts of the test that runs now: what they still hold when it ends fails it. */
+const scripts = new Set<{ name: string; left: number }>();
+
+afterEach(() => {
+  const left = [...scripts].filter((script) => script.left > 0);
+  scripts.clear();
+  if (left.length > 0) throw new Error(`Answers were left over: ${left.map(({ name }) => name).join(', ')}.`);
+});
+
+/** Gives answers one after the other and keeps every request. Out of answers is an error, and so are answers left over. */
+function script<Request, Answer>(name: string, answers: Scripted<Answer>[]) {
+  const requests: Request[] = [];
+  const open = [...answers];
+  scripts.add({
+    name,
+    get left() {
+      return open.length;
+    },
+  });
+  return {
+    requests,
+    async next(request: Request): Promise<Answer> {
+      requests.push(request);
+      if (open.length === 0) throw new Error(`The ${name} was asked ${requests.length} times, once too often.`);
+      const answer = open.shift() as Scripted<Answer>;
+      if (answer instanceof Error) throw answer;
+      return typeof answer === 'function' ? (answer as () => Promise<Answer>)() : answer;
+    },
+  };
+}
+
+type Asked<Port extends (request: never) => unknown> = { requests: Parameters<Port>[0][] };
+
+/** A planner that drafts what it is given. */
+export function fakePlanner(...drafts: Scripted<Draft>[]): Planner & Asked<Planner['draft']> {
+  const { requests, next } = script<Parameters<Planner['draft']>[0], Draft>('planner', drafts);
+  return { source: 'pattern', requests, draft: next };
+}
+
+/** A judge that says what it is given, also what is no verdict. */
+export function fakeJudge(...verdicts: Scripted<unknown>[]): Judge & Asked<Judge['judge']> {
+  const { requests, next } = script<Parameters<Judge['judge']>[0], unknown>('judge', verdicts);
+  return { name: 'fake judge', requests, judge: (request) => next(request) as Promise<Verdict> };
+}
+
+/** A writer that answers what it is given. */
+export function fakeWriter(...answers: Scripted<string>[]): AnswerWriter & Asked<AnswerWriter['write']> {
+  const { requests, next } = script<Parameters<AnswerWriter['write']>[0], string>('writer', answers);
+  return { model: 'fake-writer', requests, write: next };
+}
+
+/** What a process knows of Temporal, without Temporal. */
+export interface FakeWorkflows extends RunWorkflows {
+  /** While true, nothing is taken. */
+  away: boolean;
+  /** Ids of runs that are refused whatever happens. */
+  refused: Set<string>;
+  started: StartableRun[];
+  woken: string[];
+}
+
+export function fakeWorkflows({ away = false }: { away?: boolean } = {}): FakeWorkflows {
+  const take = async (id: string) => {
+    if (workflows.away) throw new Error('Temporal is away');
+    if (workflows.refused.has(id)) throw new Error(`Temporal refuses ${id}`);
+  };
+  const workflows: FakeWorkflows = {
+    away,
+    refused: new Set(),
+    started: [],
+    woken: [],
+    start: (run) => take(run.id).then(() => void workflows.started.push(run)),
+    look: (run_id) => take(run_id).then(() => void workflows.woken.push(run_id)),
+  };
+  return workflows;
+}

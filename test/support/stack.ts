@@ -1,0 +1,145 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import type { Run, SubmitRun } from '../../src/contracts/run';
+import type { RunEvent } from '../../src/contracts/event';
+import { freePort } from '../../src/dev/ports';
+import { readSse } from '../../src/dev/read-sse';
+import { createTestDatabase, servers, type TestDatabase } from './database';
+import { eventually } from './eventually';
+
+
+const ROOT = join(__dirname, '..', '..');
+const KEY = 'lh_test_development_key_of_the_system_tests';
+
+/** A process of the system, as operators start it. */
+export interface Program {
+  readonly process: ChildProcess;
+  /** Ends it without a word, as a crash does. */
+  kill(): Promise<void>;
+  /** Tells it to stop and waits until it has. */
+  stop(): Promise<void>;
+}
+
+export interface SystemOptions {
+  /** Settings beyond the usual ones. */
+  settings?: Record<string, string>;
+  /** Main file of the worker. */
+  worker?: string;
+}
+
+/** One API and one worker as processes of their own, on a database and task queues of their own. */
+export interface System {
+  readonly database: TestDatabase;
+  api_url: string;
+  worker: Program;
+  startWorker(): Promise<Program>;
+  request(path: string, init?: RequestInit): Promise<Response>;
+  submit(body: SubmitRun, headers?: Record<string, string>): Promise<Run>;
+  get(run_id: string): Promise<Run>;
+  /** The run once it has ended. */
+  ended(run_id: string): Promise<Run>;
+  events(run_id: string): Promise<RunEvent[]>;
+  /** Follows a run by SSE to its end. */
+  follow(run_id: string): Promise<RunEvent[]>;
+  stop(): Promise<void>;
+}
+
+export async function startSystem({ settings = {}, worker: workerMain = 'src/workers/main.ts' }: SystemOptions = {}): Promise<System> {
+  const database = await createTestDatabase();
+  const port = await freePort();
+  const env = {
+    ...process.env,
+    NODE_ENV: 'test',
+    LOG_LEVEL: 'warn',
+    DATABASE_URL: database.url,
+    TEMPORAL_ADDRESS: servers().temporal_address,
+    LONGHAUL_WORKFLOW_BUNDLE: servers().bundle,
+    LONGHAUL_TASK_QUEUE: `test-${process.pid}-${port}`,
+    LONGHAUL_DEVELOPMENT_KEY: KEY,
+    LONGHAUL_TOOL_PACKS: join(__dirname, 'tool-pack.ts'),
+    LONGHAUL_SHUTDOWN_GRACE_S: '2',
+    PORT: String(port),
+    ...settings,
+  };
+  const api_url = `http://127.0.0.1:${port}`;
+  const started: Program[] = [];
+  const start = async (main: string) => {
+    const program = await startProgram(main, env);
+    started.push(program);
+    return program;
+  };
+  const [, worker] = await Promise.all([start('src/api/main.ts'), start(workerMain)]);
+
+  const request = (path: string, init: RequestInit = {}) =>
+    fetch(`${api_url}${path}`, {
+      ...init,
+      headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json', ...init.headers },
+    });
+  const json = async <T>(path: string) => (await (await request(path)).json()) as T;
+  const get = (run_id: string) => json<Run>(`/v1/runs/${run_id}`);
+  return {
+    database,
+    api_url,
+    worker,
+    startWorker: () => start(workerMain),
+    request,
+    get,
+    async submit(body, headers = {}) {
+      const reply = await request('/v1/runs', { method: 'POST', headers, body: JSON.stringify(body) });
+      if (reply.status !== 202) throw new Error(`${reply.status}: ${await reply.text()}`);
+      return (await reply.json()) as Run;
+    },
+    ended: (run_id) =>
+      eventually(
+        async () => {
+          const run = await get(run_id);
+          return run.finished_at === null ? undefined : run;
+        },
+        { within_ms: 60_000, what: `run ${run_id} to end` },
+      ),
+    async events(run_id) {
+      const all: RunEvent[] = [];
+      for (;;) {
+        const page = await json<{ data: RunEvent[]; has_more: boolean }>(
+          `/v1/runs/${run_id}/events?limit=500&after=${all.at(-1)?.seq ?? 0}`,
+        );
+        all.push(...page.data);
+        if (!page.has_more) return all;
+      }
+    },
+    async follow(run_id) {
+      const all: RunEvent[] = [];
+      for await (const frame of readSse(`${api_url}/v1/runs/${run_id}/events`, { headers: { authorization: `Bearer ${KEY}` } })) {
+        if (frame.event !== 'stream.end') all.push(JSON.parse(frame.data) as RunEvent);
+      }
+      return all;
+    },
+    async stop() {
+      await Promise.all(started.map((program) => program.stop()));
+      await database.drop();
+    },
+  };
+}
+
+/** Starts a main file and waits until it says that it is ready. Its log goes to the log of the test run. */
+export async function startProgram(main: string, env: NodeJS.ProcessEnv): Promise<Program> {
+  const child = spawn(process.execPath, ['--import', 'tsx', join(ROOT, main)], {
+    cwd: ROOT,
+    env,
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+  const exited = once(child, 'exit');
+  const ready = once(child, 'message');
+  await Promise.race([
+    ready,
+    exited.then(([code]) => {
+      throw new Error(`${main} ended with code ${code} before it was ready.`);
+    }),
+  ]);
+  const end = async (signal: NodeJS.Signals) => {
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+    await exited;
+  };
+  return { process: child, kill: () => end('SIGKILL'), stop: () => end('SIGTERM') };
+}

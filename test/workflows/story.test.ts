@@ -1,0 +1,227 @@
+import { ApplicationFailure, CancelledFailure, WorkflowFailedError } from '@temporalio/client';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Ending } from '../../src/contracts/ending';
+import type { OutlineStep } from '../../src/contracts/outline';
+import type { StepRef } from '../../src/db/steps';
+import { eventually } from '../support/eventually';
+import { Stage, step } from '../support/story';
+
+const quiet = { wish: null };
+const drafted = (...steps: OutlineStep[]) => ({
+  draftPlan: ({ round }: { round: number }) => ({
+    status: 'drafted',
+    outline: { plan_version: round, steps },
+    to_judge: true,
+    ...quiet,
+  }),
+  judgePlan: () => ({ accepted: true, ...quiet }),
+  writeAnswer: () => quiet,
+});
+const completed = ({ step_id }: StepRef) => ({ step_id, status: 'completed', skipped: [], ...quiet });
+/** Ends as the ending says, as the real activity does. */
+const ends = ({ ending }: { ending: Ending }) => ({ status: ending.status });
+/** How the workflow closed: the cause of its failure. */
+const closing = (result: Promise<unknown>) =>
+  result.then(
+    () => null,
+    (error: WorkflowFailedError) => error.cause,
+  );
+
+describe('The story of a run', () => {
+  let stage: Stage;
+  beforeAll(async () => {
+    stage = await Stage.open();
+  });
+  afterAll(() => stage.close());
+
+  test('plans, judges, carries out and answers', async () => {
+    const run = await stage.begin({ ...drafted(step('a'), step('b', { needs: ['a'] })), useTool: completed });
+    await run.result();
+    expect(stage.names()).toEqual(['draftPlan', 'judgePlan', 'useTool', 'useTool', 'writeAnswer']);
+    expect(stage.calls.at(-1)!.input).toEqual({ run_id: run.workflowId, plan_version: 1 });
+  });
+
+  test('does not have a given plan judged', async () => {
+    const given = { status: 'drafted', outline: { plan_version: 1, steps: [step('a')] }, to_judge: false, ...quiet };
+    const run = await stage.begin({ draftPlan: () => given, useTool: completed, writeAnswer: () => quiet });
+    await run.result();
+    expect(stage.names()).toEqual(['draftPlan', 'useTool', 'writeAnswer']);
+  });
+
+  test('draws a plan again that the check or the judge rejected, and carries the accepted one out', async () => {
+    const run = await stage.begin({
+      draftPlan: ({ round }: { round: number }) =>
+        round === 1
+          ? { status: 'rejected', ...quiet }
+          : { status: 'drafted', outline: { plan_version: round, steps: [step('a')] }, to_judge: true, ...quiet },
+      judgePlan: ({ round }: { round: number }) => ({ accepted: round === 3, ...quiet }),
+      useTool: completed,
+      writeAnswer: () => quiet,
+    });
+    await run.result();
+    expect(stage.names()).toEqual(['draftPlan', 'draftPlan', 'judgePlan', 'draftPlan', 'judgePlan', 'useTool', 'writeAnswer']);
+    expect(stage.calls[5]!.input).toMatchObject({ plan_version: 3, step_id: 'a' });
+  });
+
+  test('gives up after two replans with plan_rejected', async () => {
+    const run = await stage.begin({ ...drafted(step('a')), judgePlan: () => ({ accepted: false, ...quiet }), endRun: ends });
+    const cause = (await closing(run.result())) as ApplicationFailure;
+    expect(cause.type).toBe('plan_rejected');
+    expect(stage.names().filter((name) => name === 'draftPlan')).toHaveLength(3);
+    expect(stage.calls.at(-1)).toMatchObject({ name: 'endRun', input: { ending: { status: 'failed' } } });
+  });
+
+  test('ends as failed with the code of an activity that refused', async () => {
+    const run = await stage.begin({
+      draftPlan: () => {
+        throw ApplicationFailure.nonRetryable('Sing a song: not understood.', 'goal_not_understood');
+      },
+      endRun: ends,
+    });
+    const cause = (await closing(run.result())) as ApplicationFailure;
+    expect(cause.type).toBe('goal_not_understood');
+    expect(stage.calls.at(-1)!.input).toMatchObject({
+      ending: { failure: { code: 'goal_not_understood', message: 'Sing a song: not understood.' } },
+    });
+  });
+
+  test('stops its other steps when one fails that it cannot do without', async () => {
+    const run = await stage.begin({
+      ...drafted(step('good', { lane: 'tools', timeout_s: 60 }), step('bad'), step('after', { needs: ['good'] })),
+      useTool: async ({ step_id }: StepRef) => {
+        if (step_id === 'good') await sleep(60_000, undefined, { ref: false });
+        return { step_id, status: 'failed', skipped: [], ...quiet };
+      },
+      endRun: ends,
+    });
+    const cause = (await closing(run.result())) as ApplicationFailure;
+    expect(cause.type).toBe('step_failed');
+    expect(stage.calls.map(({ input }) => input.step_id)).not.toContain('after');
+    expect(stage.calls.at(-1)!.input).toMatchObject({ ending: { failure: { step_id: 'bad' } } });
+  });
+
+  test('goes on without a step that may fail, and starts none that was skipped for it', async () => {
+    const run = await stage.begin({
+      ...drafted(step('bad', { on_failure: 'continue' }), step('needs_it', { needs: ['bad'] }), step('other')),
+      useTool: (ref: StepRef) =>
+        ref.step_id === 'bad' ? { ...completed(ref), status: 'failed', skipped: ['needs_it'] } : completed(ref),
+    });
+    await run.result();
+    expect(stage.calls.map(({ input }) => input.step_id)).not.toContain('needs_it');
+    expect(stage.names().at(-1)).toBe('writeAnswer');
+  });
+
+  test('is woken by a look, asks what is wished, and stops what runs', async () => {
+    const run = await stage.begin({
+      ...drafted(step('long', { lane: 'tools', timeout_s: 60 })),
+      useTool: () => sleep(60_000, undefined, { ref: false }),
+      readWishes: () => ({ wish: 'cancel' }),
+      endRun: ends,
+    });
+    await eventually(() => stage.names().includes('useTool'));
+    await stage.look(run);
+    expect(await closing(run.result())).toBeInstanceOf(CancelledFailure);
+    expect(stage.calls.at(-1)).toMatchObject({ name: 'endRun', input: { ending: { status: 'cancelled', by: 'wish' } } });
+  });
+
+  test('takes no notice of a look behind which there is no wish', async () => {
+    let looked = false;
+    const run = await stage.begin({
+      ...drafted(step('a', { lane: 'tools' })),
+      useTool: async (ref: StepRef) => {
+        await eventually(() => looked);
+        return completed(ref);
+      },
+      readWishes: () => {
+        looked = true;
+        return quiet;
+      },
+    });
+    await stage.look(run);
+    await run.result();
+    expect(stage.names()).toContain('readWishes');
+    expect(stage.names().at(-1)).toBe('writeAnswer');
+  });
+
+  test('stops a chain of instant steps by the wish that a step brings along', async () => {
+    const chain = Array.from({ length: 10 }, (_, i) => step(`s${i}`, i === 0 ? {} : { needs: [`s${i - 1}`] }));
+    const run = await stage.begin({
+      ...drafted(...chain),
+      useTool: (ref: StepRef) => ({ ...completed(ref), wish: ref.step_id === 's3' ? 'cancel' : null }),
+      endRun: ends,
+    });
+    expect(await closing(run.result())).toBeInstanceOf(CancelledFailure);
+    expect(stage.names().filter((name) => name === 'useTool')).toHaveLength(4);
+  });
+
+  test('is cancelled where the answer finds a wish', async () => {
+    const run = await stage.begin({ ...drafted(step('a')), useTool: completed, writeAnswer: () => ({ wish: 'cancel' }), endRun: ends });
+    expect(await closing(run.result())).toBeInstanceOf(CancelledFailure);
+  });
+
+  test('ends as cancelled by Temporal when an operator cancels it there', async () => {
+    const run = await stage.begin({
+      ...drafted(step('long', { lane: 'tools', timeout_s: 60 })),
+      useTool: () => sleep(60_000, undefined, { ref: false }),
+      endRun: ends,
+    });
+    await eventually(() => stage.names().includes('useTool'));
+    await run.cancel();
+    expect(await closing(run.result())).toBeInstanceOf(CancelledFailure);
+    expect(stage.calls.at(-1)!.input).toMatchObject({ ending: { status: 'cancelled', by: 'temporal' } });
+  });
+
+  test('ends as timed out at its deadline', async () => {
+    const run = await stage.begin(
+      { ...drafted(step('long', { lane: 'tools', timeout_s: 60 })), useTool: () => sleep(60_000, undefined, { ref: false }), endRun: ends },
+      { deadline_in_ms: 500, rules: { max_duration_s: 1 } },
+    );
+    const cause = (await closing(run.result())) as ApplicationFailure;
+    expect(cause.type).toBe('timed_out');
+    expect(stage.calls.at(-1)!.input).toMatchObject({ ending: { limit: { kind: 'max_duration_s', value: 1 } } });
+  });
+
+  test('closes as the record says when the run was over already', async () => {
+    const run = await stage.begin({
+      draftPlan: () => {
+        throw ApplicationFailure.nonRetryable('The run has already ended.', 'run_over');
+      },
+      endRun: () => ({ status: 'cancelled' }),
+    });
+    expect(await closing(run.result())).toBeInstanceOf(CancelledFailure);
+  });
+
+  test('tries an activity again that met an error nobody knows, and takes no attempt for it', async () => {
+    let tries = 0;
+    const run = await stage.begin({
+      ...drafted(step('a')),
+      useTool: (ref: StepRef) => {
+        tries += 1;
+        if (tries < 5) throw new Error('Postgres is away.');
+        return completed(ref);
+      },
+    });
+    await run.result();
+    expect(tries).toBe(5);
+  });
+
+  test('keeps as many steps in flight as its rules allow', async () => {
+    let running = 0;
+    let most = 0;
+    const run = await stage.begin(
+      {
+        ...drafted(...Array.from({ length: 12 }, (_, i) => step(`s${i}`, { lane: 'tools' }))),
+        useTool: async (ref: StepRef) => {
+          running += 1;
+          most = Math.max(most, running);
+          await sleep(20);
+          running -= 1;
+          return completed(ref);
+        },
+      },
+      { rules: { max_parallel_steps: 3 } },
+    );
+    await run.result();
+    expect(most).toBe(3);
+  });
+});
