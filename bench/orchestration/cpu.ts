@@ -6,7 +6,9 @@ const TICKS_PER_S = 100;
 /** CPU that a process has used, with its children's, seconds. Linux only. */
 export function cpuOf(pid: number): number {
   const children = childrenOf(pid).reduce((sum, child) => sum + cpuOf(child), 0);
-  const [, , ...fields] = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/\(.*\)/, 'x').split(' ');
+  const [, , ...fields] = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/\(.*\)/, 'x')
+    .split(' ');
   // utime, stime, cutime, cstime: fields 14 to 17, of which the first two were cut off.
   const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
   return ticks / TICKS_PER_S + children;

@@ -146,9 +146,15 @@ async function load(side: Side, in_flight: number, count: number): Promise<numbe
 
 async function longhaulRun(api_url: string): Promise<void> {
   const headers = { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' };
-  const reply = await fetch(`${api_url}/v1/runs`, { method: 'POST', headers, body: JSON.stringify({ goal: GOAL, user: user() }) });
+  const reply = await fetch(`${api_url}/v1/runs`, {
+    method: 'POST',
+    headers,
+    body: JSON.stringify({ goal: GOAL, user: user() }),
+  });
   const { id } = (await reply.json()) as { id: string };
-  const events = await fetch(`${api_url}/v1/runs/${id}/events`, { headers: { ...headers, accept: 'text/event-stream' } });
+  const events = await fetch(`${api_url}/v1/runs/${id}/events`, {
+    headers: { ...headers, accept: 'text/event-stream' },
+  });
   const text = await events.text();
   if (!text.includes('event: run.completed')) throw new Error(`The run was not completed:\n${text}`);
 }

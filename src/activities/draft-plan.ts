@@ -10,6 +10,15 @@ import { readRunAtWork, type RunAtWork } from '../db/runs';
 import { outlineOf } from '../planning/outline';
 import { checkPlan } from '../planning/plan-check';
 import type { ActivityDeps } from './deps';
+import { isStorable, storableText } from './storable';
+
+const NO_PLAN: { steps: Step[]; findings: Finding[] } = { steps: [], findings: [] };
+const UNSTORABLE: typeof NO_PLAN = {
+  steps: [],
+  findings: [
+    { code: 'invalid_input', pointer: '/steps', detail: 'A text holds a NUL character or a lone surrogate.' },
+  ],
+};
 
 /** One round: which run, and the how manieth plan of it. */
 export interface RoundRef {
@@ -31,7 +40,9 @@ export async function draftPlan(deps: ActivityDeps, ref: RoundRef, execution: st
   const wish = await deps.db.transaction(async (tx) => {
     if (!(await insertPlan(tx, plan))) return 'stored by another' as const;
     if (plan.outline !== null) {
-      await insertSteps(tx, { ...plan, outline: plan.outline }, (step) => deps.tools.get(step.tool, step.version)!);
+      await insertSteps(tx, { ...plan, outline: plan.outline }, (step) =>
+        deps.tools.get(step.tool, step.version)!,
+      );
     }
     const facts = factsOf(plan, run);
     return (await append(tx, ref.run_id, { attempt: run.attempt, ...facts })).wish;
@@ -49,8 +60,7 @@ async function draft(
 ): Promise<NewPlan> {
   const drafted = run.given_plan ?? (await askPlanner(deps, run, rounds));
   const source: PlanSource = run.given_plan === null ? deps.planner.source : 'given';
-  const steps: Step[] = 'steps' in drafted ? drafted.steps : [];
-  const findings = 'steps' in drafted ? checkPlan(steps, { tools: deps.tools.catalogue, rules: run.rules, checkInput: deps.checkInput }) : [];
+  const { steps, findings } = 'steps' in drafted ? checked(deps, run, drafted.steps) : NO_PLAN;
   const sound = 'steps' in drafted && findings.length === 0;
   return {
     run_id,
@@ -66,6 +76,13 @@ async function draft(
   };
 }
 
+/** What the plan check finds; a plan that Postgres would not take is not kept. */
+function checked(deps: ActivityDeps, { rules }: RunAtWork, steps: Step[]): typeof NO_PLAN {
+  if (!isStorable(steps)) return UNSTORABLE;
+  const { tools, checkInput } = deps;
+  return { steps, findings: checkPlan(steps, { tools: tools.catalogue, rules, checkInput }) };
+}
+
 async function askPlanner(
   deps: ActivityDeps,
   run: RunAtWork,
@@ -77,7 +94,7 @@ async function askPlanner(
     max_steps: run.rules.max_steps,
     feedback: rounds.map(({ findings, verdict }) => ({ findings, ...(verdict === null ? {} : { verdict }) })),
   });
-  return draft.kind === 'plan' ? { steps: draft.steps } : { not_understood: draft.detail };
+  return draft.kind === 'plan' ? { steps: draft.steps } : { not_understood: storableText(draft.detail) };
 }
 
 function failureOf(
@@ -108,7 +125,11 @@ function factsOf(plan: NewPlan, run: RunAtWork): { events: NewEvent[]; change: R
   events.push({ key: `plan:${version}:started`, type: 'plan.started', data: { round: version, source } });
   if (outline !== null) {
     const edges = outline.steps.flatMap(({ id, needs }) => needs.map((need): [string, string] => [need, id]));
-    events.push({ key: `plan:${version}:drafted`, type: 'plan.created', data: { version, source, steps, edges } });
+    events.push({
+      key: `plan:${version}:drafted`,
+      type: 'plan.created',
+      data: { version, source, steps, edges },
+    });
     change.plan_version = version;
     if (source === 'given' && run.status !== 'cancelling') enter('executing', 'running');
   } else if (failure?.code !== 'goal_not_understood') {

@@ -6,6 +6,7 @@ import { cancelSteps, lockStepsOf } from '../db/steps';
 import type { Tx } from '../db/tx';
 import { append, type NewEvent, type RunChange } from '../events/append';
 import type { ActivityDeps } from './deps';
+import { keyOf } from './step-outcome';
 
 const STEP_REASONS: Record<Ending['status'], string> = {
   failed: 'The run failed.',
@@ -26,8 +27,9 @@ export async function endRun(
     return await deps.db.transaction(async (tx) => {
       await lockStepsOf(tx, run_id);
       const cancelled = await cancelSteps(tx, run_id, STEP_REASONS[ending.status]);
-      const events = cancelled.map((step_id): NewEvent => {
-        return { key: `cancelled:${step_id}`, type: 'step.cancelled', step_id, data: { reason: STEP_REASONS[ending.status] } };
+      const events = cancelled.map((step): NewEvent => {
+        const data = { reason: STEP_REASONS[ending.status] };
+        return { key: keyOf(step, 'ended'), type: 'step.cancelled', step_id: step.step_id, data };
       });
       const { event, change } = await factOf(tx, run_id, ending);
       await tx.query('update wishes set closed_at = now() where run_id = $1 and closed_at is null', [run_id]);
@@ -40,12 +42,18 @@ export async function endRun(
     });
   } catch (error) {
     if (!(error instanceof Refusal && error.code === 'run_over')) throw error;
-    const [run] = await deps.db.query<{ status: RunStatus }>('select status from runs where id = $1', [run_id]);
+    const [run] = await deps.db.query<{ status: RunStatus }>('select status from runs where id = $1', [
+      run_id,
+    ]);
     return run!;
   }
 }
 
-async function factOf(tx: Tx, run_id: string, ending: Ending): Promise<{ event: NewEvent; change: RunChange }> {
+async function factOf(
+  tx: Tx,
+  run_id: string,
+  ending: Ending,
+): Promise<{ event: NewEvent; change: RunChange }> {
   switch (ending.status) {
     case 'failed': {
       const failure = await withCause(tx, run_id, ending.failure);

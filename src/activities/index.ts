@@ -25,7 +25,9 @@ export function createActivities(deps: ActivityDeps) {
     judgePlan: (ref: RoundRef) => outward(() => judgePlan(deps, ref)),
     useTool: (ref: StepRef) =>
       outward(() =>
-        beating(() => useTool(deps, ref, { execution: execution(), cancelled: Context.current().cancellationSignal })),
+        beating(() =>
+          useTool(deps, ref, { execution: execution(), cancelled: Context.current().cancellationSignal }),
+        ),
       ),
     writeAnswer: (ref: { run_id: string; plan_version: number }) => outward(() => writeAnswer(deps, ref)),
     readWishes: (ref: { run_id: string }) => outward(() => readWishes(deps, ref)),

@@ -1,10 +1,11 @@
 import { Verdict } from '../contracts/verdict';
 import type { Judged } from '../contracts/round';
 import { readPlans, storeVerdict, type PlanRow } from '../db/plans';
-import { readRunAtWork, type RunAtWork } from '../db/runs';
+import { lockRun, readRunAtWork, type RunAtWork } from '../db/runs';
 import { append, type NewEvent, type RunChange } from '../events/append';
 import type { ActivityDeps } from './deps';
 import type { RoundRef } from './draft-plan';
+import { isStorable } from './storable';
 
 /** What stands in for an answer that cannot be read: closed on doubt. */
 const UNREADABLE: Verdict = {
@@ -25,12 +26,16 @@ export async function judgePlan(deps: ActivityDeps, ref: RoundRef): Promise<Judg
 
   const answer = await deps.judge.judge({ goal: run.goal, steps: plan.steps, tools: deps.tools.cards() });
   const parsed = Verdict.safeParse(answer);
-  const verdict = parsed.success ? parsed.data : UNREADABLE;
+  const verdict = parsed.success && isStorable(parsed.data) ? parsed.data : UNREADABLE;
   const accepted = verdict.is_valid && verdict.confidence > run.rules.judge_threshold;
   const wish = await deps.db.transaction(async (tx) => {
     const decision = { verdict, accepted, judged_by: deps.judge.name };
-    if (!(await storeVerdict(tx, { run_id: ref.run_id, version: ref.round }, decision))) return 'stored by another' as const;
-    return (await append(tx, ref.run_id, { attempt: run.attempt, ...factsOf(ref, run, verdict, accepted) })).wish;
+    if (!(await storeVerdict(tx, { run_id: ref.run_id, version: ref.round }, decision)))
+      return 'stored by another' as const;
+    // Judging takes a while: a run that was wished cancelled meanwhile must not be told to be running.
+    const now = { ...run, status: await lockRun(tx, ref.run_id) };
+    const facts = factsOf(ref, now, verdict, accepted);
+    return (await append(tx, ref.run_id, { attempt: run.attempt, ...facts })).wish;
   });
   if (wish !== 'stored by another') return { accepted, wish };
   return { accepted: (await readRound(deps, ref)).accepted!, wish: null };

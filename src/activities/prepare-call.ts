@@ -23,15 +23,25 @@ export function prepareCall(step: StepRow, tool: Tool | undefined, checkInput: I
   const outputs = new Map(Object.entries(step.outputs));
   if (step.spec.when !== undefined) {
     const condition = holds(step.spec.when, outputs);
-    if (!condition.ok) return fail('reference_missing', `The condition refers to {${condition.reference}}, which is not there.`);
+    if (!condition.ok)
+      return fail(
+        'reference_missing',
+        `The condition refers to {${condition.reference}}, which is not there.`,
+      );
     if (!condition.value) return { kind: 'skip', reason: 'Its condition does not hold.' };
   }
   if (tool === undefined) {
     return fail('tool_missing', `This worker does not have ${step.tool} ${step.tool_version}.`);
   }
   const filled = fillIn(step.spec.input, outputs);
+  if (!filled.ok && filled.reason === 'too_large') {
+    return fail('input_too_large', `What {${filled.reference}} brings in at ${filled.pointer} is too large.`);
+  }
   if (!filled.ok) {
-    return fail('reference_missing', `The input refers to ${filled.reference} at ${filled.pointer}, which is not there.`);
+    return fail(
+      'reference_missing',
+      `The input refers to ${filled.reference} at ${filled.pointer}, which is not there.`,
+    );
   }
   const json = JSON.stringify(filled.input);
   if (Buffer.byteLength(json) > step.rules.max_input_bytes) {

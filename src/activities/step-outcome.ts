@@ -26,17 +26,28 @@ export interface Start {
 const SKIPPED_WITH = 'A step it needs was not completed.';
 
 /** Events of a step carry their plan's version and their start in the key: a repetition is the same fact. */
-function keyOf({ plan_version, step_id }: StepRef, what: string): string {
+export function keyOf({ plan_version, step_id }: StepRef, what: string): string {
   return `step:${plan_version}:${step_id}:${what}`;
 }
 
+/** The how manieth try of its step a start is, from 1, as its tool and its events tell it. Lost starts count where a fence counts them. */
+export function attemptOf({ step, fence }: Start): number {
+  return fence ?? step.tries + 1;
+}
+
 /** The fact that a start began. Instant work tells it together with its outcome. */
-function startedEvent({ ref, step, fence, input }: Start): NewEvent {
+function startedEvent(start: Start): NewEvent {
+  const { ref, step, input } = start;
   return {
-    key: keyOf(ref, `started:${fence ?? step.tries + 1}`),
+    key: keyOf(ref, `started:${attemptOf(start)}`),
     type: 'step.started',
     step_id: ref.step_id,
-    data: { tool: step.tool, version: step.tool_version, attempt: fence ?? step.tries + 1, input: input ?? null },
+    data: {
+      tool: step.tool,
+      version: step.tool_version,
+      attempt: attemptOf(start),
+      input: input ?? null,
+    },
   };
 }
 
@@ -47,7 +58,10 @@ export async function complete(
   { output, duration_ms }: { output: unknown; duration_ms: number },
 ): Promise<StepResult | null> {
   const { ref } = start;
-  if (!(await writeStep(tx, ref, start.fence, { ...filledIn(start), status: 'completed', output, duration_ms }))) return null;
+  if (
+    !(await writeStep(tx, ref, start.fence, { ...filledIn(start), status: 'completed', output, duration_ms }))
+  )
+    return null;
   const { wish } = await append(tx, ref.run_id, {
     attempt: start.step.attempt,
     events: [
@@ -73,14 +87,16 @@ export async function fail(tx: Tx, start: Start, failure: Failure): Promise<Step
       key: keyOf(start.ref, 'ended'),
       type: 'step.failed',
       step_id: start.ref.step_id,
-      data: { failure, attempts: start.step.tries + failed_tries },
+      data: { failure, attempts: start.input === undefined ? start.step.tries : attemptOf(start) },
     },
   ]);
 }
 
 /** Stores that the step's condition does not hold, and the skips that follow. */
 export async function skip(tx: Tx, start: Start, reason: string): Promise<StepResult | null> {
-  return endWithSkips(tx, start, { status: 'skipped', status_reason: reason }, true, [skippedEvent(start.ref, reason)]);
+  return endWithSkips(tx, start, { status: 'skipped', status_reason: reason }, true, [
+    skippedEvent(start.ref, reason),
+  ]);
 }
 
 /** Stores that a try failed and another one follows. @returns false when a newer start has taken over. */
@@ -96,7 +112,7 @@ export async function retry(tx: Tx, start: Start, failure: Failure, next_at: Dat
         key: keyOf(ref, `retrying:${step.tries + 1}`),
         type: 'step.retrying',
         step_id: ref.step_id,
-        data: { attempt: step.tries + 1, next_at: next_at.toISOString(), failure },
+        data: { attempt: attemptOf(start), next_at: next_at.toISOString(), failure },
       },
     ],
   });
@@ -108,7 +124,9 @@ export async function storedResult(tx: Tx, ref: StepRef, wish: WishKind | null):
   const { statuses } = await readStatuses(tx, ref.run_id, ref.plan_version);
   const status = statuses.get(ref.step_id);
   if (status === undefined || !hasOutcome(status)) return null;
-  const skipped = [...statuses].filter(([id, is]) => is === 'skipped' && id !== ref.step_id).map(([id]) => id);
+  const skipped = [...statuses]
+    .filter(([id, is]) => is === 'skipped' && id !== ref.step_id)
+    .map(([id]) => id);
   return { step_id: ref.step_id, status, skipped, wish };
 }
 
@@ -151,7 +169,7 @@ function begun(start: Start): NewEvent[] {
 
 /** What a start with a fence tells when it takes it: also that the start before was lost, if nobody could say so. */
 export function beginEvents(start: Start): NewEvent[] {
-  const { ref, step, fence } = start;
+  const { ref, step } = start;
   if (step.status !== 'running') return [startedEvent(start)];
   const lost: NewEvent = {
     key: keyOf(ref, `lost:${step.fence}`),
@@ -160,10 +178,14 @@ export function beginEvents(start: Start): NewEvent[] {
     data: {
       attempt: step.fence,
       next_at: new Date().toISOString(),
-      failure: { code: 'worker_lost', message: 'The worker was lost during this step.', step_id: ref.step_id },
+      failure: {
+        code: 'worker_lost',
+        message: 'The worker was lost during this step.',
+        step_id: ref.step_id,
+      },
     },
   };
-  return fence === null ? [startedEvent(start)] : [lost, startedEvent(start)];
+  return [lost, startedEvent(start)];
 }
 
 function filledIn({ input, input_hash }: Start): Pick<StepChange, 'input' | 'input_hash'> {
@@ -173,6 +195,11 @@ function filledIn({ input, input_hash }: Start): Pick<StepChange, 'input' | 'inp
 /** Whether a step came to something; a cancelled one did not. */
 export function hasOutcome(status: StepStatus): status is 'completed' | 'failed' | 'skipped' {
   return status === 'completed' || status === 'failed' || status === 'skipped';
+}
+
+/** Whether a step may still come to something. */
+export function isOpen(status: StepStatus): boolean {
+  return status === 'pending' || status === 'running' || status === 'retrying';
 }
 
 /** Whether nothing is to be done for this step any more because its run is over. */

@@ -1,5 +1,8 @@
 import { Refusal } from '../contracts/refusal';
 
+/** NUL and lone surrogates, as JSON.stringify writes them: Postgres refuses such JSON. A doubled backslash is text. */
+const REFUSED = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f][0-9a-f]{2})/i;
+
 /**
  * An output as it will be stored: JSON, in bounds, of text that Postgres takes.
  * @throws Refusal `invalid_output`, `output_too_large`.
@@ -15,9 +18,18 @@ export function storable(output: unknown, max_bytes: number): unknown {
   if (Buffer.byteLength(json) > max_bytes) {
     throw new Refusal('output_too_large', `The tool returned more than ${max_bytes} bytes.`);
   }
-  // JSON.stringify writes NUL and lone surrogates as escapes, which Postgres refuses. A doubled backslash is text.
-  if (/(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f][0-9a-f]{2})/i.test(json)) {
+  if (REFUSED.test(json)) {
     throw new Refusal('invalid_output', 'The tool returned text with a NUL character or a lone surrogate.');
   }
   return JSON.parse(json);
+}
+
+/** Whether Postgres takes what a model said. Asked before it is stored: a refused statement would be tried again for ever. */
+export function isStorable(value: unknown): boolean {
+  return !REFUSED.test(JSON.stringify(value));
+}
+
+/** A text for people as Postgres takes it: what it refuses is shown as the replacement character. */
+export function storableText(text: string): string {
+  return text.toWellFormed().replaceAll('\u0000', '\ufffd');
 }

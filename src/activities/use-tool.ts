@@ -11,11 +11,14 @@ import { Interrupted, callTool } from './call-tool';
 import type { ActivityDeps } from './deps';
 import { prepareCall, type Prepared } from './prepare-call';
 import { storable } from './storable';
+import { failureOf } from './thrown';
 import {
+  attemptOf,
   beginEvents,
   complete,
   fail,
   hasOutcome,
+  isOpen,
   isOver,
   retry,
   skip,
@@ -63,7 +66,8 @@ class FailedTry extends Error {
  */
 export async function useTool(deps: ActivityDeps, ref: StepRef, around: Surroundings): Promise<StepResult> {
   const step = await readStep(deps.db, ref);
-  if (step === undefined) throw new Error(`Run ${ref.run_id} has no step ${ref.step_id} in plan ${ref.plan_version}.`);
+  if (step === undefined)
+    throw new Error(`Run ${ref.run_id} has no step ${ref.step_id} in plan ${ref.plan_version}.`);
   if (hasOutcome(step.status)) return settled(deps, ref, nothing);
   if (isOver(step)) throw new Refusal('run_over', 'The run has already ended.');
 
@@ -83,19 +87,25 @@ async function begin(
   around: Surroundings,
 ): Promise<StepResult> {
   const { ref, step } = before;
-  const start: Start = { ...before, input, input_hash };
+  let start: Start = { ...before, input, input_hash };
   if (step.lane !== 'instant') {
-    const fence = await deps.db.transaction((tx) => takeStart(tx, start, around.execution));
-    if (fence === null) return settled(deps, ref, nothing);
-    start.fence = fence;
-    if (fence - 1 - step.tries > LOST_STARTS) {
+    const taken = await deps.db.transaction((tx) => takeStart(tx, start, around.execution));
+    if (taken === null) return settled(deps, ref, nothing);
+    start = taken;
+    if (taken.fence - 1 - taken.step.tries > LOST_STARTS) {
       const message = `The worker was lost ${LOST_STARTS} times during this step.`;
-      return settled(deps, ref, (tx) => fail(tx, start, { code: 'worker_lost', message, step_id: ref.step_id }));
+      return settled(deps, ref, (tx) =>
+        fail(tx, start, { code: 'worker_lost', message, step_id: ref.step_id }),
+      );
     }
   }
   const call: Call = { start, tool, input, cancelled: around.cancelled };
   try {
-    return await settled(deps, ref, await (tool.effect === 'transactional' ? inside(call, tool) : ahead(call, tool)));
+    return await settled(
+      deps,
+      ref,
+      await (tool.effect === 'transactional' ? inside(call, tool) : ahead(call, tool)),
+    );
   } catch (error) {
     if (error instanceof FailedTry) return afterFailure(deps, call, error.failure);
     throw error;
@@ -103,21 +113,29 @@ async function begin(
 }
 
 /** Takes the number of this start and says that it began, and that an earlier one was lost where nobody could say so. */
-async function takeStart(tx: Tx, start: Start, execution: string): Promise<number | null> {
-  const fence = await takeFence(tx, start.ref, execution);
-  if (fence === null) return null;
-  await append(tx, start.ref.run_id, { attempt: start.step.attempt, events: beginEvents({ ...start, fence }) });
-  return fence;
+async function takeStart(tx: Tx, { step, ...rest }: Start, execution: string) {
+  const taken = await takeFence(tx, rest.ref, execution);
+  if (taken === null) return null;
+  // The step as it was when the number was taken: another start may have come between the look and the lock.
+  const start = { ...rest, step: { ...step, ...taken.before }, fence: taken.fence };
+  await append(tx, rest.ref.run_id, { attempt: step.attempt, events: beginEvents(start) });
+  return start;
 }
 
 type Write = (tx: Tx) => Promise<StepResult | null>;
 
 /** A pure tool is called ahead of the transaction that stores what it gave. */
-async function ahead({ start, tool, input, cancelled }: Call, pure: Tool & { effect: 'pure' }): Promise<Write> {
+async function ahead(
+  { start, tool, input, cancelled }: Call,
+  pure: Tool & { effect: 'pure' },
+): Promise<Write> {
   const began = performance.now();
-  const output = await tried(start, async () => {
+  const output = await tried(start, isInterruption, async () => {
     const limits = { timeout_s: tool.timeout_s, cancelled };
-    return storable(await callTool((signal) => pure.call(input, contextOf(start, signal)), limits), start.step.rules.max_output_bytes);
+    return storable(
+      await callTool((signal) => pure.call(input, contextOf(start, signal)), limits),
+      start.step.rules.max_output_bytes,
+    );
   });
   const duration_ms = Math.round(performance.now() - began);
   return (tx) => complete(tx, start, { output, duration_ms });
@@ -126,34 +144,47 @@ async function ahead({ start, tool, input, cancelled }: Call, pure: Tool & { eff
 /** A transactional tool is called inside it, under the lock of the step's row: a second worker waits and finds the outcome. */
 async function inside({ start, input, cancelled }: Call, tool: TransactionalTool): Promise<Write> {
   return async (tx) => {
-    if (hasOutcome(await lockStep(tx, start.ref))) return null;
+    const { status, fence } = await lockStep(tx, start.ref);
+    // It ended, was cancelled or is another start's: a call now would have an effect of which no checkpoint tells.
+    if (!isOpen(status) || fence !== (start.fence ?? fence)) return null;
     const began = performance.now();
-    const output = await tried(start, async () =>
+    const output = await tried(start, isNotTheTools, async () =>
       storable(await tool.call(input, contextOf(start, cancelled), tx), start.step.rules.max_output_bytes),
     );
     return complete(tx, start, { output, duration_ms: Math.round(performance.now() - began) });
   };
 }
 
-function contextOf({ ref, step, fence }: Start, signal: AbortSignal): ToolContext {
-  const attempt = fence ?? step.tries + 1;
-  return { tenant: step.tenant, user: step.user, run_id: ref.run_id, step_id: ref.step_id, attempt, signal };
+function contextOf(start: Start, signal: AbortSignal): ToolContext {
+  const { ref, step } = start;
+  const { run_id, step_id } = ref;
+  return { tenant: step.tenant, user: step.user, run_id, step_id, attempt: attemptOf(start), signal };
 }
 
-/** What the tool throws becomes the failure of the try; what Postgres or a cancellation throws is passed on as it is. */
-async function tried<T>({ ref }: Start, act: () => Promise<T>): Promise<T> {
+/** What the tool throws becomes the failure of the try; what `passes` says is not its own is thrown on as it is. */
+async function tried<T>(
+  { ref }: Start,
+  passes: (thrown: unknown) => boolean,
+  act: () => Promise<T>,
+): Promise<T> {
   try {
     return await act();
-  } catch (error) {
-    if (error instanceof Interrupted || isDatabaseError(error)) throw error;
-    const code = error instanceof Refusal ? error.code : 'tool_error';
-    const message = error instanceof Error ? error.message : String(error);
-    throw new FailedTry({ code, message: message.slice(0, 2_000), step_id: ref.step_id });
+  } catch (thrown) {
+    if (passes(thrown)) throw thrown;
+    throw new FailedTry({ ...failureOf(thrown), step_id: ref.step_id });
   }
 }
 
+const isInterruption = (thrown: unknown) => thrown instanceof Interrupted;
+/** Only a tool that works on our Postgres may blame it: the ECONNREFUSED of any other is that of a server of its own. */
+const isNotTheTools = (thrown: unknown) => isInterruption(thrown) || isDatabaseError(thrown);
+
 /** Ends the step with the failure, or announces the next try. The count is a row: a lost worker or an absent database uses up none. */
-async function afterFailure(deps: ActivityDeps, { start, tool }: Call, failure: Failure): Promise<StepResult> {
+async function afterFailure(
+  deps: ActivityDeps,
+  { start, tool }: Call,
+  failure: Failure,
+): Promise<StepResult> {
   const { ref, step } = start;
   if (!isRetryable(failure.code) || step.tries + 1 >= tool.max_attempts) {
     return settled(deps, ref, (tx) => fail(tx, start, failure));

@@ -5,6 +5,7 @@ import { readRunAtWork } from '../db/runs';
 import { readEndedSteps } from '../db/steps';
 import { append } from '../events/append';
 import type { ActivityDeps } from './deps';
+import { storableText } from './storable';
 
 /**
  * Writes the answer of a run and completes the run with it, in one transaction. A repetition finds the run completed.
@@ -29,7 +30,7 @@ export async function writeAnswer(
 async function answerAndComplete(deps: ActivityDeps, run_id: string, plan_version: number): Promise<void> {
   const run = await readRunAtWork(deps.db, run_id);
   const steps = await readEndedSteps(deps.db, run_id, plan_version);
-  const answer = await deps.writer.write({ goal: run.goal, steps });
+  const answer = storableText(await deps.writer.write({ goal: run.goal, steps }));
   await deps.db.transaction((tx) =>
     append(tx, run_id, {
       attempt: run.attempt,

@@ -49,7 +49,10 @@ function serve(router: express.IRouter, path: string, methods: { get?: Handlers;
   const route = router.route(path);
   if (methods.get !== undefined) route.get(...methods.get);
   if (methods.post !== undefined) route.post(...methods.post);
-  const allowed = [...(methods.get === undefined ? [] : ['GET', 'HEAD']), ...(methods.post === undefined ? [] : ['POST'])];
+  const allowed = [
+    ...(methods.get === undefined ? [] : ['GET', 'HEAD']),
+    ...(methods.post === undefined ? [] : ['POST']),
+  ];
   route.all((req, res) => {
     res.setHeader('Allow', allowed.join(', '));
     throw new Refusal('method_not_allowed', `${req.method} is not served at this address.`);

@@ -28,9 +28,13 @@ export function secretIn(headers: IncomingHttpHeaders): string | null {
 }
 
 /** The key with this secret. @throws Refusal `unauthorized`. */
-export async function keyOf({ db, settings }: Pick<ApiDeps, 'db' | 'settings'>, secret: string | null): Promise<ApiKey> {
+export async function keyOf(
+  { db, settings }: Pick<ApiDeps, 'db' | 'settings'>,
+  secret: string | null,
+): Promise<ApiKey> {
   const plausible = secret !== null && secret.startsWith('lh_') && secret.length <= MAX_KEY_CHARS;
   const key = plausible ? await findApiKey(db, secret, settings) : undefined;
-  if (key === undefined) throw new Refusal('unauthorized', 'The request carries no key that is accepted here.');
+  if (key === undefined)
+    throw new Refusal('unauthorized', 'The request carries no key that is accepted here.');
   return key;
 }

@@ -1,17 +1,20 @@
 import { isUtf8 } from 'node:buffer';
 import express, { type ErrorRequestHandler, type RequestHandler } from 'express';
-import type { ZodType, output } from 'zod';
+import type { ZodType, core, output } from 'zod';
 import { Refusal, type RefusedPart } from '../contracts/refusal';
 
 /** Objects and arrays within one another, at most. */
 const MAX_DEPTH = 32;
+type Issue = core.$ZodIssue;
+
 /** Wrong parts that are told at once. */
 const MAX_PARTS = 50;
 
 /** Reads JSON bodies: right type, right size, UTF-8 and not too deep before they are parsed. */
 export function readBody(limit: number): (RequestHandler | ErrorRequestHandler)[] {
   const refuseOtherTypes: RequestHandler = (req, _res, next) => {
-    const sent = req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0;
+    const sent =
+      req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0;
     if (sent && !req.is('application/json')) {
       throw new Refusal('unsupported_media_type', 'The body is not declared as application/json.');
     }
@@ -23,7 +26,8 @@ export function readBody(limit: number): (RequestHandler | ErrorRequestHandler)[
       limit,
       verify: (_req, _res, bytes) => {
         if (!isUtf8(bytes)) throw wrapped(new Refusal('invalid_json', 'The body is not UTF-8.'));
-        if (isTooDeep(bytes)) throw wrapped(new Refusal('too_deep', `The body is nested more than ${MAX_DEPTH} levels deep.`));
+        if (isTooDeep(bytes))
+          throw wrapped(new Refusal('too_deep', `The body is nested more than ${MAX_DEPTH} levels deep.`));
       },
     }),
     unwrap,
@@ -40,16 +44,35 @@ export function parse<S extends ZodType>(schema: S, value: unknown, root = ''): 
   if (hostile.length > 0) throw invalid(hostile);
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const parts = parsed.error.issues.flatMap((issue): RefusedPart[] => {
-    const pointer = root + pointerOf(issue.path);
-    if (issue.code !== 'unrecognized_keys') return [{ pointer, code: issue.code, detail: issue.message }];
-    return issue.keys.map((key) => ({
-      pointer: pointer + pointerOf([key]),
-      code: 'unknown_field',
-      detail: 'is not a field of this request',
-    }));
-  });
-  throw invalid(parts);
+  throw invalid(parsed.error.issues.flatMap((issue) => partsOf(issue, root)));
+}
+
+/** What is wrong, in words of ours: zod's are about schemas. */
+function partsOf(issue: Issue, above: string): RefusedPart[] {
+  const pointer = above + pointerOf(issue.path);
+  if (issue.code === 'unrecognized_keys') {
+    const detail = 'is not a field of this request';
+    return issue.keys.map((key) => ({ pointer: pointer + pointerOf([key]), code: 'unknown_field', detail }));
+  }
+  if (issue.code === 'invalid_union') {
+    const likely = likeliest(issue.errors);
+    if (likely !== undefined) return likely.flatMap((part) => partsOf(part, pointer));
+    return [{ pointer, code: 'invalid_value', detail: 'has none of the forms that are taken here' }];
+  }
+  if (issue.code === 'invalid_type' && issue.message.endsWith('received undefined')) {
+    return [{ pointer, code: 'missing', detail: 'is missing' }];
+  }
+  const code = issue.code === 'custom' ? 'invalid_value' : issue.code;
+  return [{ pointer, code, detail: issue.message.replace(/^Invalid input: /, '') }];
+}
+
+/** Of the forms a part may have the one that was probably meant: the one with the fewest strange fields, then the fewest faults. */
+function likeliest(forms: Issue[][]): Issue[] | undefined {
+  const strange = (form: Issue[]) => form.filter(({ code }) => code === 'unrecognized_keys').length;
+  // A form that fails as a whole, as text where an object is meant, says nothing about the others.
+  return forms
+    .filter((form) => form.every(({ code, path }) => path.length > 0 || code === 'unrecognized_keys'))
+    .sort((a, b) => strange(a) - strange(b) || a.length - b.length)[0];
 }
 
 function invalid(parts: RefusedPart[]): Refusal {
@@ -68,7 +91,10 @@ function hostileParts(value: unknown, pointer: string): RefusedPart[] {
   if (value === null || typeof value !== 'object') return [];
   return Object.entries(value).flatMap(([key, part]) => {
     const at = `${pointer}${pointerOf([key])}`;
-    const own = key === '__proto__' ? [{ pointer: at, code: 'unknown_field', detail: 'is not a field of this request' }] : [];
+    const own =
+      key === '__proto__'
+        ? [{ pointer: at, code: 'unknown_field', detail: 'is not a field of this request' }]
+        : [];
     return [...own, ...hostileText(key, at), ...hostileParts(part, at)];
   });
 }
@@ -102,6 +128,11 @@ function wrapped(refusal: Refusal): Error {
   return Object.assign(new Error(refusal.message), { refusal });
 }
 
-function unwrap(error: unknown, _req: express.Request, _res: express.Response, next: express.NextFunction): void {
+function unwrap(
+  error: unknown,
+  _req: express.Request,
+  _res: express.Response,
+  next: express.NextFunction,
+): void {
   next((error as { refusal?: Refusal }).refusal ?? error);
 }

@@ -12,6 +12,7 @@ import { createLogger } from '../telemetry/logger';
 import { loadTools } from '../tools/load-tools';
 import { createApp } from './app';
 import type { ApiDeps } from './deps';
+import { refuseBadBytes } from './raw-problem';
 import { STREAM_LIMITS } from './stream/limits';
 import { attachWebSocket } from './stream/websocket';
 
@@ -31,7 +32,8 @@ async function main(): Promise<void> {
   const hub = new EventHub({ url: config.DATABASE_URL, db, onFault: (what, err) => log.warn({ err }, what) });
   const connection = Connection.lazy({ address: config.TEMPORAL_ADDRESS });
   const client = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
-  if (config.LONGHAUL_DEVELOPMENT_KEY !== undefined) await allowDevelopmentKey(db, config.LONGHAUL_DEVELOPMENT_KEY);
+  if (config.LONGHAUL_DEVELOPMENT_KEY !== undefined)
+    await allowDevelopmentKey(db, config.LONGHAUL_DEVELOPMENT_KEY);
 
   const deps: ApiDeps = {
     db,
@@ -50,6 +52,7 @@ async function main(): Promise<void> {
     },
   };
   const server = createServer(createApp(deps));
+  refuseBadBytes(server, deps.settings);
   const sockets = attachWebSocket(server, deps);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

@@ -69,7 +69,8 @@ export function problemHandler(deps: { public_url: string; log: Logger }) {
 
 function refusalOf(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
-  if (error instanceof Unavailable) return new Refusal('unavailable', `${error.what} cannot be reached at the moment.`);
+  if (error instanceof Unavailable)
+    return new Refusal('unavailable', `${error.what} cannot be reached at the moment.`);
   const { type, status } = error as { type?: unknown; status?: unknown };
   switch (type) {
     case 'entity.too.large':
@@ -96,6 +97,8 @@ function typeOf(status: number): string {
   return status >= 500 ? 'api_error' : 'invalid_request_error';
 }
 
+/** The field a part is in; of a query or a header, its name. */
 function paramOf(part: RefusedPart | undefined): string | null {
-  return part?.pointer.split('/')[1] ?? null;
+  const [, first, second] = part?.pointer.split('/') ?? [];
+  return ((first === 'query' || first === 'header') && second) || first || null;
 }

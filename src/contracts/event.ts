@@ -5,7 +5,9 @@ import type { Verdict } from './verdict';
 
 /** The catalogue of events: facts in the past tense, with the data each carries. Additive changes only: old events are kept for ever. */
 export interface EventData {
-  'run.created': { run: { id: string; goal: string; user: string | null; status: RunStatus; created_at: string } };
+  'run.created': {
+    run: { id: string; goal: string; user: string | null; status: RunStatus; created_at: string };
+  };
   'run.status': { status: RunStatus; phase: string | null; previous: RunStatus; reason?: string };
   'run.completed': { answer: string };
   'run.failed': { failure: Failure };

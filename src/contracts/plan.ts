@@ -18,10 +18,7 @@ const Comparison = z.strictObject({
 
 /** A condition is data, never code. `all`, `any` and `not` combine. */
 export type Condition =
-  | z.infer<typeof Comparison>
-  | { all: Condition[] }
-  | { any: Condition[] }
-  | { not: Condition };
+  z.infer<typeof Comparison> | { all: Condition[] } | { any: Condition[] } | { not: Condition };
 
 export const Condition: z.ZodType<Condition> = z.lazy(() =>
   z.union([

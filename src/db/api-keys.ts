@@ -14,7 +14,11 @@ const PREFIX_CHARS = 10;
 const DEVELOPMENT_TENANT = 'development';
 
 /** A new key for a tenant: 256 random bits, shown once; only its SHA-256 is stored. */
-export async function createApiKey(db: Tx, tenant: string, name: string): Promise<{ id: string; secret: string }> {
+export async function createApiKey(
+  db: Tx,
+  tenant: string,
+  name: string,
+): Promise<{ id: string; secret: string }> {
   const secret = `lh_${randomBytes(32).toString('base64url')}`;
   const id = newId('key');
   await insert(db, { id, tenant, name, secret, development: false });
@@ -23,7 +27,13 @@ export async function createApiKey(db: Tx, tenant: string, name: string): Promis
 
 /** Makes the development key known. Several processes may do it at once. */
 export async function allowDevelopmentKey(db: Tx, secret: string): Promise<void> {
-  await insert(db, { id: newId('key'), tenant: DEVELOPMENT_TENANT, name: 'development', secret, development: true });
+  await insert(db, {
+    id: newId('key'),
+    tenant: DEVELOPMENT_TENANT,
+    name: 'development',
+    secret,
+    development: true,
+  });
 }
 
 /** The key with that secret, if it is accepted: neither revoked nor expired, and no development key in production. */

@@ -5,6 +5,8 @@ import { Client } from 'pg';
 import { connectionOptions } from './database';
 
 const MIGRATIONS = join(__dirname, 'migrations');
+/** Four digits give the order. A misnamed file is an error: passed over, it would be missed only when its tables are asked for. */
+const NAME = /^\d{4}_[a-z0-9_]+\.sql$/;
 /** Key of the advisory lock under which one process at a time migrates. Any fixed number of our own. */
 const LOCK = 7_240_001;
 
@@ -18,7 +20,7 @@ interface Migration {
  * Brings the database to the newest schema: every file of `folder` in order, each once, in a transaction of its own.
  * Processes that start together wait for one another.
  * @returns names of the files that were applied now.
- * @throws Error when a file that was applied has changed or is gone: write a new file instead.
+ * @throws Error when a file that was applied has changed, when one comes late or its name breaks the rule, or when one fails.
  */
 export async function migrate(url: string, folder = MIGRATIONS): Promise<string[]> {
   const client = new Client({ ...connectionOptions(url, 'longhaul migrate'), statement_timeout: 0 });
@@ -28,7 +30,9 @@ export async function migrate(url: string, folder = MIGRATIONS): Promise<string[
     await client.query(
       `create table if not exists schema_migrations (name text primary key, hash text not null, applied_at timestamptz not null default now())`,
     );
-    const { rows } = await client.query<{ name: string; hash: string }>('select name, hash from schema_migrations');
+    const { rows } = await client.query<{ name: string; hash: string }>(
+      'select name, hash from schema_migrations',
+    );
     const fresh = pending(readMigrations(folder), rows);
     for (const migration of fresh) await apply(client, migration);
     return fresh.map(({ name }) => name);
@@ -54,11 +58,17 @@ function pending(files: Migration[], applied: { name: string; hash: string }[]):
       );
     }
   }
-  const newest = applied.map(({ name }) => name).sort().at(-1) ?? '';
+  const newest =
+    applied
+      .map(({ name }) => name)
+      .sort()
+      .at(-1) ?? '';
   const fresh = files.filter(({ name }) => !applied.some((row) => row.name === name));
   const late = fresh.find(({ name }) => name < newest);
   if (late !== undefined) {
-    throw new Error(`Migration ${late.name} comes before ${newest}, which was applied. Give it a higher number.`);
+    throw new Error(
+      `Migration ${late.name} comes before ${newest}, which was applied. Give it a higher number.`,
+    );
   }
   return fresh;
 }
@@ -77,9 +87,11 @@ async function apply(client: Client, { name, text, hash }: Migration): Promise<v
 
 function readMigrations(folder: string): Migration[] {
   return readdirSync(folder)
-    .filter((name) => /^\d{4}_[a-z_]+\.sql$/.test(name))
+    .filter((name) => name.endsWith('.sql'))
     .sort()
     .map((name) => {
+      if (!NAME.test(name))
+        throw new Error(`The migration ${name} is misnamed. Call it like 0007_what_it_adds.sql.`);
       const text = readFileSync(join(folder, name), 'utf8');
       return { name, text, hash: createHash('sha256').update(text).digest('hex') };
     });

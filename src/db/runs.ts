@@ -125,3 +125,12 @@ export async function readRunAtWork(db: Tx, run_id: string): Promise<RunAtWork> 
   if (isTerminal(run.status)) throw new Refusal('run_over', 'The run has already ended.');
   return run;
 }
+
+/** Takes the row lock of a run, so that its status stays until the commit. @returns its status now. */
+export async function lockRun(tx: Tx, run_id: string): Promise<RunStatus> {
+  const [run] = await tx.query<{ status: RunStatus }>(
+    'select status from runs where id = $1 for no key update',
+    [run_id],
+  );
+  return run!.status;
+}

@@ -34,7 +34,10 @@ export interface StepRow {
   outputs: Record<string, unknown>;
 }
 
-export async function readStep(db: Tx, { run_id, plan_version, step_id }: StepRef): Promise<StepRow | undefined> {
+export async function readStep(
+  db: Tx,
+  { run_id, plan_version, step_id }: StepRef,
+): Promise<StepRow | undefined> {
   const [row] = await db.query<StepRow>(
     `select s.status, s.title, s.tool, s.tool_version, s.lane, s.spec, s.fence, s.tries,
        r.tenant, r."user", r.attempt, r.status as run_status, r.rules,
@@ -47,27 +50,38 @@ export async function readStep(db: Tx, { run_id, plan_version, step_id }: StepRe
   return row;
 }
 
-/** Takes the row lock of a step, so that a second worker on the same step waits. @returns its status now. */
-export async function lockStep(tx: Tx, { run_id, plan_version, step_id }: StepRef): Promise<StepStatus> {
-  const [row] = await tx.query<{ status: StepStatus }>(
-    'select status from steps where run_id = $1 and plan_version = $2 and id = $3 for update',
+/** Takes the row lock of a step, so that a second worker on the same step waits. @returns how it stands now. */
+export async function lockStep(
+  tx: Tx,
+  { run_id, plan_version, step_id }: StepRef,
+): Promise<Pick<StepRow, 'status' | 'fence'>> {
+  const [row] = await tx.query<Pick<StepRow, 'status' | 'fence'>>(
+    'select status, fence from steps where run_id = $1 and plan_version = $2 and id = $3 for update',
     [run_id, plan_version, step_id],
   );
-  return row!.status;
+  return row!;
 }
 
 /**
  * Begins a start of a step: takes its next fence number, which every later write of this start carries.
- * @returns the number, or null when the step has ended.
+ * @returns the number and how the step stood until now, or null when the step has ended.
  */
-export async function takeFence(tx: Tx, { run_id, plan_version, step_id }: StepRef, execution: string): Promise<number | null> {
-  const [row] = await tx.query<{ fence: number }>(
-    `update steps set fence = fence + 1, status = 'running', started_at = coalesce(started_at, now()), execution = $4
-     where run_id = $1 and plan_version = $2 and id = $3 and status in ('pending', 'running', 'retrying')
-     returning fence`,
+export async function takeFence(
+  tx: Tx,
+  { run_id, plan_version, step_id }: StepRef,
+  execution: string,
+): Promise<{ fence: number; before: Pick<StepRow, 'status' | 'fence' | 'tries'> } | null> {
+  const [before] = await tx.query<Pick<StepRow, 'status' | 'fence' | 'tries'>>(
+    `with before as (
+       select * from steps where run_id = $1 and plan_version = $2 and id = $3 and status in ('pending', 'running', 'retrying')
+       for update
+     )
+     update steps set fence = before.fence + 1, status = 'running', started_at = coalesce(before.started_at, now()), execution = $4
+     from before where steps.run_id = before.run_id and steps.plan_version = before.plan_version and steps.id = before.id
+     returning before.status, before.fence, before.tries`,
     [run_id, plan_version, step_id, execution],
   );
-  return row?.fence ?? null;
+  return before === undefined ? null : { fence: before.fence + 1, before };
 }
 
 /** What a start of a step came to. Absent columns stay as they are. */
@@ -88,7 +102,12 @@ export interface StepChange {
  * @param fence number of the start that writes; null for instant work, where the first outcome wins
  * @returns whether it was written.
  */
-export async function writeStep(tx: Tx, ref: StepRef, fence: number | null, change: StepChange): Promise<boolean> {
+export async function writeStep(
+  tx: Tx,
+  ref: StepRef,
+  fence: number | null,
+  change: StepChange,
+): Promise<boolean> {
   const rows = await tx.query(
     `update steps set status = $5, status_reason = $6, input = coalesce($7, input), input_hash = coalesce($8, input_hash),
        output = $9, failure = $10, duration_ms = $11, tries = tries + $12,
@@ -137,7 +156,13 @@ export async function readStatuses(
 }
 
 /** Ends pending steps as skipped. */
-export async function skipSteps(tx: Tx, run_id: string, plan_version: number, ids: string[], reason: string): Promise<void> {
+export async function skipSteps(
+  tx: Tx,
+  run_id: string,
+  plan_version: number,
+  ids: string[],
+  reason: string,
+): Promise<void> {
   if (ids.length === 0) return;
   await tx.query(
     `update steps set status = 'skipped', status_reason = $4, finished_at = now()
@@ -146,21 +171,24 @@ export async function skipSteps(tx: Tx, run_id: string, plan_version: number, id
   );
 }
 
-/** Ends every step of a run that has not ended. @returns the ids, in the order of the plan. */
-export async function cancelSteps(tx: Tx, run_id: string, reason: string): Promise<string[]> {
-  const rows = await tx.query<{ id: string }>(
+/**
+ * Ends every step of a run that has not ended, also those of plans that were not accepted.
+ * @returns those of the plan that is carried out, in its order: of the others nobody was told that they would run.
+ */
+export async function cancelSteps(tx: Tx, run_id: string, reason: string): Promise<StepRef[]> {
+  return tx.query<StepRef>(
     `with open as (
        select run_id, plan_version, id from steps
        where run_id = $1 and status in ('pending', 'running', 'retrying', 'waiting') order by position for update
      ), ended as (
        update steps set status = 'cancelled', status_reason = $2, finished_at = now(), fence = fence + 1
        from open where steps.run_id = open.run_id and steps.plan_version = open.plan_version and steps.id = open.id
-       returning steps.id, steps.position
+       returning steps.run_id, steps.plan_version, steps.id, steps.position
      )
-     select id from ended order by position`,
+     select ended.run_id, ended.plan_version, ended.id as step_id from ended
+     join runs on runs.id = ended.run_id and runs.plan_version = ended.plan_version order by ended.position`,
     [run_id, reason],
   );
-  return rows.map(({ id }) => id);
 }
 
 /** The steps of a plan that was carried out, in its order, for the writer of the answer. */

@@ -89,7 +89,10 @@ class ListeningConnection implements Listener {
     clearTimeout(this.timer);
     client.end().catch(() => undefined); // it is lost either way
     this.events.onLost(error);
-    this.timer = setTimeout(() => this.connect(), RECONNECT_MS[Math.min(this.failures, RECONNECT_MS.length - 1)]);
+    this.timer = setTimeout(
+      () => this.connect(),
+      RECONNECT_MS[Math.min(this.failures, RECONNECT_MS.length - 1)],
+    );
     this.failures += 1;
   }
 }

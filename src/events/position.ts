@@ -16,9 +16,14 @@ export interface Kept {
 export function positionOf(cursor: Cursor, { first_seq, last_seq }: Kept): number {
   if (cursor === 'last') return last_seq;
   if (cursor > last_seq) {
-    throw new Refusal('cursor_ahead', `The run has ${last_seq} events; nothing comes after ${cursor} yet.`, [], {
-      last_seq,
-    });
+    throw new Refusal(
+      'cursor_ahead',
+      `The run has ${last_seq} events; nothing comes after ${cursor} yet.`,
+      [],
+      {
+        last_seq,
+      },
+    );
   }
   if (cursor < first_seq - 1) {
     throw new Refusal('events_expired', `Events before ${first_seq} are no longer kept.`, [], {

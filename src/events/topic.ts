@@ -2,8 +2,7 @@ import type { StoredEvent } from './read';
 
 /** What a reader is given: an event, or the news that numbers are missing (their deltas were folded away). */
 export type StreamItem =
-  | { kind: 'event'; event: StoredEvent }
-  | { kind: 'gap'; from: number; to: number; reason: 'folded' };
+  { kind: 'event'; event: StoredEvent } | { kind: 'gap'; from: number; to: number; reason: 'folded' };
 
 /** Newest events of a run kept for its live readers; who is further behind reads the table. */
 const RING_EVENTS = 512;

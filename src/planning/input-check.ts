@@ -78,8 +78,9 @@ export function createInputCheck(): InputCheck {
     return Array.isArray(errors) ? problemsOf(errors) : [errors];
   };
   const planned = (tool: CheckedTool, input: unknown): InputProblem[] => {
-    // What is too deep is refused as it is: it need not be walked first.
-    const errors = errorsOf(tool, isTooDeep(input) ? input : unescapeLiterals(input));
+    // What is too deep is refused as it is; a copy is only made where something is escaped.
+    const isAsMeant = isTooDeep(input) || !JSON.stringify(input).includes('{{');
+    const errors = errorsOf(tool, isAsMeant ? input : unescapeLiterals(input));
     return Array.isArray(errors) ? problemsOf(withoutOpen(errors, input)) : [errors];
   };
   return Object.assign(checkInput, { planned });

@@ -3,8 +3,8 @@ import type { Rules } from '../contracts/rules';
 import type { ToolCard } from '../contracts/tool';
 import { referencesOfCondition } from './conditions';
 import { isTooDeep, type InputCheck } from './input-check';
-import { edgesOf, MAX_OUTLINE_BYTES, outlineBytes, outlineOf } from './outline';
-import { cyclesOf } from './plan-graph';
+import { MAX_OUTLINE_BYTES, outlineBytes, outlineOf } from './outline';
+import { cyclesOf, type Edge } from './plan-graph';
 import { MAX_DEPTH, parseReference, referencesOf } from './references';
 
 export { createInputCheck, type InputCheck } from './input-check';
@@ -35,7 +35,7 @@ const SHOWN_CHARS = 60;
  */
 export function checkPlan(steps: readonly Step[], options: PlanCheckOptions): Finding[] {
   const findings = countFindings(steps, options.rules.max_steps);
-  const sound: Step[] = [];
+  const edges: Edge[] = [];
   const ids = idsOf(steps);
   for (const [index, step] of steps.entries()) {
     const at = `/steps/${index}`;
@@ -47,14 +47,15 @@ export function checkPlan(steps: readonly Step[], options: PlanCheckOptions): Fi
       });
       continue;
     }
-    sound.push(step);
     findings.push(...idFindings(step, at, ids.get(step.id) !== index));
     findings.push(...toolFindings(step, at, options));
     findings.push(...conditionFindings(step.when, `${at}/when`, 1));
-    findings.push(...referenceFindings(step, at, ids));
+    const named = namedBy(step);
+    findings.push(...referenceFindings(named, at, ids));
+    for (const { step_id } of named) edges.push([step_id, step.id]);
     if (findings.length > MAX_FINDINGS) return findings.slice(0, MAX_FINDINGS);
   }
-  findings.push(...cycleFindings(steps, sound));
+  findings.push(...cycleFindings(steps, edges));
   if (findings.length === 0) findings.push(...outlineFindings(steps, options));
   return findings.slice(0, MAX_FINDINGS);
 }
@@ -133,25 +134,36 @@ function inputFindings(input: unknown, at: string, max_input_bytes: number): Fin
   return [{ code: 'input_too_large', pointer, detail }];
 }
 
-function referenceFindings(step: Step, at: string, ids: ReadonlyMap<unknown, number>): Finding[] {
+/** A step that another one names, and where. */
+interface Named {
+  step_id: string;
+  /** Within the step. */
+  pointer: string;
+}
+
+function namedBy(step: Step): Named[] {
   const needs = Array.isArray(step.needs) ? step.needs : [];
-  const named = [
-    ...referencesOf(step.input).map(({ step_id, pointer }) => ({
-      step_id,
-      pointer: `${at}/input${pointer}`,
-    })),
-    ...needs.map((step_id: unknown, index) => ({ step_id, pointer: `${at}/needs/${index}` })),
+  return [
+    ...referencesOf(step.input).map(({ step_id, pointer }) => ({ step_id, pointer: `/input${pointer}` })),
+    ...needs.map((step_id, index) => ({ step_id, pointer: `/needs/${index}` })),
     ...referencesOfCondition(step.when).map(({ step_id, pointer }) => ({
       step_id,
-      pointer: `${at}/when${pointer}`,
+      pointer: `/when${pointer}`,
     })),
   ];
+}
+
+function referenceFindings(
+  named: readonly Named[],
+  at: string,
+  ids: ReadonlyMap<unknown, number>,
+): Finding[] {
   return named
     .filter(({ step_id }) => !ids.has(step_id))
     .slice(0, MAX_FINDINGS)
     .map(({ step_id, pointer }) => ({
       code: 'unknown_reference',
-      pointer,
+      pointer: `${at}${pointer}`,
       detail: `The plan has no step ${shown(step_id)}; name one it has, or write {{…}} for the text itself.`,
     }));
 }
@@ -188,9 +200,13 @@ function conditionFindings(condition: unknown, pointer: string, depth: number): 
 }
 
 /** One finding at each step of a cycle. Steps with the same id count as one, and are reported as doubles already. */
-function cycleFindings(steps: readonly Step[], sound: readonly Step[]): Finding[] {
-  const tidy = sound.map((step) => ({ ...step, needs: Array.isArray(step.needs) ? step.needs : [] }));
-  const cycles = cyclesOf([...new Set(sound.map(({ id }) => id))], edgesOf(tidy));
+function cycleFindings(steps: readonly Step[], edges: readonly Edge[]): Finding[] {
+  const ids = [...new Set(steps.flatMap((step) => (isObject(step) ? [step.id] : [])))];
+  const known = new Set(ids);
+  const cycles = cyclesOf(
+    ids,
+    edges.filter(([from]) => known.has(from)),
+  );
   if (cycles.size === 0) return [];
   return steps.flatMap((step, index): Finding[] => {
     const walk = isObject(step) ? cycles.get(step.id) : undefined;

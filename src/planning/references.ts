@@ -31,17 +31,14 @@ const INDEX = /^(?:0|[1-9]\d{0,9})$/;
 
 /** Reads `step_1.path.0` as conditions write it, without braces; null when it is no reference. */
 export function parseReference(text: string): Reference | null {
-  if (!BARE.test(text)) return null;
-  const [step_id = '', ...path] = text.split('.');
-  return { step_id, path };
+  return BARE.test(text) ? split(text) : null;
 }
 
 /** All references in the texts of a value, in the order they stand. Keys of objects are never references. */
 export function referencesOf(value: unknown): PlacedReference[] {
   const found: PlacedReference[] = [];
   walkTexts(value, (text, pointer) => {
-    for (const name of namesIn(text))
-      found.push({ pointer: pointer(), ...(parseReference(name) as Reference) });
+    for (const name of namesIn(text)) found.push({ pointer: pointer(), ...split(name) });
   });
   return found;
 }
@@ -98,7 +95,7 @@ export function fillIn(input: Record<string, unknown>, outputs: ReadonlyMap<stri
   const read = (name: string): { value: unknown; text: string } => {
     let known = texts.get(name);
     if (known === undefined) {
-      const hit = lookUp(outputs, parseReference(name) as Reference);
+      const hit = lookUp(outputs, split(name));
       known = hit.found ? { value: hit.value, text: asText(hit.value) } : null;
       texts.set(name, known);
     }
@@ -137,8 +134,19 @@ function unescape(text: string): string {
 }
 
 function namesIn(text: string): string[] {
-  if (!text.includes('{')) return [];
-  return [...text.matchAll(MARK)].flatMap((match) => (match[2] === undefined ? [] : [match[2]]));
+  const names: string[] = [];
+  if (!text.includes('{')) return names;
+  // Not matchAll: it copies the pattern on each call, which is most of the time of a plan check.
+  MARK.lastIndex = 0;
+  for (let match = MARK.exec(text); match !== null; match = MARK.exec(text)) {
+    if (match[2] !== undefined) names.push(match[2]);
+  }
+  return names;
+}
+
+function split(name: string): Reference {
+  const [step_id = '', ...path] = name.split('.');
+  return { step_id, path };
 }
 
 /** Where a walk is; pointers are only written out when somebody asks, so that deep values stay cheap. */
@@ -158,6 +166,7 @@ function pointerOf(place: Place | null): string {
 
 /** A key as a JSON pointer writes it (RFC 6901). */
 export function escapeKey(key: string): string {
+  if (!key.includes('~') && !key.includes('/')) return key;
   return key.replaceAll('~', '~0').replaceAll('/', '~1');
 }
 

@@ -62,7 +62,13 @@ async function decide(tx: Tx, cancellation: Cancellation): Promise<RunStatus> {
   const why = reason === null ? {} : { reason };
   await append(tx, run_id, {
     attempt,
-    events: [{ key: 'cancelling', type: 'run.status', data: { status: 'cancelling', phase: null, previous, ...why } }],
+    events: [
+      {
+        key: 'cancelling',
+        type: 'run.status',
+        data: { status: 'cancelling', phase: null, previous, ...why },
+      },
+    ],
     change: { status: 'cancelling', status_reason: reason, phase: null },
   });
   return 'cancelling';

@@ -104,9 +104,17 @@ function newRun({ tenant, body, request_id, now }: Submission, rules: Rules): Ne
 function lowered(wanted: NonNullable<SubmitRun['budget']>, rules: Rules): NewRun['budget'] {
   const parts = (['max_steps', 'max_duration_s'] as const)
     .filter((field) => (wanted[field] ?? 0) > rules[field])
-    .map((field) => ({ pointer: `/budget/${field}`, code: 'too_big', detail: `must be at most ${rules[field]}` }));
-  if (parts.length > 0) throw new Refusal('invalid_request', 'The budget asks for more than is allowed here.', parts);
-  return { max_steps: wanted.max_steps ?? rules.max_steps, max_duration_s: wanted.max_duration_s ?? rules.max_duration_s };
+    .map((field) => ({
+      pointer: `/budget/${field}`,
+      code: 'too_big',
+      detail: `must be at most ${rules[field]}`,
+    }));
+  if (parts.length > 0)
+    throw new Refusal('invalid_request', 'The budget asks for more than is allowed here.', parts);
+  return {
+    max_steps: wanted.max_steps ?? rules.max_steps,
+    max_duration_s: wanted.max_duration_s ?? rules.max_duration_s,
+  };
 }
 
 function createdEvent({ id, goal, user }: NewRun, now: Date) {

@@ -1,18 +1,19 @@
 import { evaluate } from './calculator/evaluate';
 import { parse } from './calculator/parser';
 import { toResult, type Result } from './calculator/value';
-import { ToolError, type PureTool } from './tool';
+import { Refusal } from '../contracts/refusal';
+import type { PureTool } from './tool';
 
 /** Longest expression, characters. With the caps on nesting and digits it bounds the time to some milliseconds. */
 const MAX_LENGTH = 1_000;
 
 /**
  * Calculates `+ - * / ^ % !`, brackets and a few functions over exact fractions: 0.1 + 0.2 is 0.3, and 2 / 3 * 60 is 40.
- * @throws ToolError `invalid_expression`, `division_by_zero`, `result_too_large`; nothing else.
+ * @throws Refusal `invalid_expression`, `division_by_zero`, `result_too_large`; nothing else.
  */
 export function calculate(expression: string): Result {
   if (expression.length > MAX_LENGTH) {
-    throw new ToolError(
+    throw new Refusal(
       'invalid_expression',
       `The expression has ${expression.length} characters; at most ${MAX_LENGTH} are taken. Split it into several steps.`,
     );

@@ -1,6 +1,7 @@
 import { newId } from '../db/new-id';
 import type { Tx } from '../db/tx';
-import { ToolError, type ToolContext, type TransactionalTool } from './tool';
+import { Refusal } from '../contracts/refusal';
+import type { ToolContext, TransactionalTool } from './tool';
 
 /** Longest text of a todo, characters. */
 const MAX_TEXT = 500;
@@ -26,7 +27,7 @@ const traits = {
   effect: 'transactional',
   lane: 'instant',
   timeout_s: 5,
-  // A failed statement is most often a lost connection; what cannot succeed is a ToolError of a terminal kind.
+  // A failed statement is most often a lost connection; what cannot succeed is a Refusal of a terminal kind.
   max_attempts: 3,
 } as const;
 
@@ -58,7 +59,7 @@ const add: TransactionalTool = {
       [...owner(context), newId('todo'), text, context.run_id, context.step_id, MAX_TODOS],
     );
     if (todo !== undefined) return todo;
-    throw new ToolError('too_many_todos', `The list already holds ${MAX_TODOS} todos. Remove some first.`);
+    throw new Refusal('too_many_todos', `The list already holds ${MAX_TODOS} todos. Remove some first.`);
   },
 };
 
@@ -156,5 +157,5 @@ function named(input: unknown): [id: string | null, text: string | null] {
 function notFound(input: unknown): never {
   const which = input as Which;
   const what = 'id' in which ? `the id ${which.id}` : `the text "${which.text}"`;
-  throw new ToolError('todo_not_found', `No todo has ${what}.`);
+  throw new Refusal('todo_not_found', `No todo has ${what}.`);
 }

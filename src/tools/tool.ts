@@ -1,5 +1,4 @@
 import type { ToolCard } from '../contracts/tool';
-import type { FailureCode } from '../contracts/failure';
 import type { Tx } from '../db/tx';
 
 /** What a tool call knows of its surroundings. */
@@ -17,7 +16,7 @@ export interface ToolContext {
 
 export interface PureTool extends ToolCard {
   effect: 'pure';
-  /** Takes an input that fits `input_schema`, returns JSON; throws `ToolError` to name its failure. */
+  /** Takes an input that fits `input_schema`, returns JSON; throws a `Refusal` to name its failure. */
   call(input: unknown, context: ToolContext): Promise<unknown>;
 }
 
@@ -27,16 +26,5 @@ export interface TransactionalTool extends ToolCard {
   call(input: unknown, context: ToolContext, tx: Tx): Promise<unknown>;
 }
 
-/** The port of a tool. */
+/** The port of a tool. What it throws is `tool_error`, tried again, unless it is a `Refusal` that names a code. */
 export type Tool = PureTool | TransactionalTool;
-
-/** Thrown by a tool that knows what went wrong. Anything else it throws counts as `tool_error`. */
-export class ToolError extends Error {
-  constructor(
-    readonly code: FailureCode,
-    message: string,
-  ) {
-    super(message);
-    this.name = 'ToolError';
-  }
-}

@@ -25,7 +25,9 @@ export async function runWorkers(config: Config, brain: Brain): Promise<void> {
   // One place decides when the process ends: the SDK's own handlers would swallow the signals.
   Runtime.install({
     shutdownSignals: [],
-    logger: new DefaultLogger('WARN', ({ level, message, meta }) => log[level === 'ERROR' ? 'error' : 'warn'](meta, message)),
+    logger: new DefaultLogger('WARN', ({ level, message, meta }) =>
+      log[level === 'ERROR' ? 'error' : 'warn'](meta, message),
+    ),
   });
   const stop = stopRequest();
   const db = openDatabase({
@@ -53,7 +55,9 @@ export async function runWorkers(config: Config, brain: Brain): Promise<void> {
       }),
     ),
   );
-  const reconciler = config.LONGHAUL_ROLES.includes('runs') ? startReconciler(config, db, connection, log) : null;
+  const reconciler = config.LONGHAUL_ROLES.includes('runs')
+    ? startReconciler(config, db, connection, log)
+    : null;
   const running = Promise.all(workers.map((worker) => worker.run()));
   log.info({ roles: config.LONGHAUL_ROLES }, 'The worker polls.');
   process.send?.('ready');
@@ -78,7 +82,12 @@ async function connect(config: Config, log: Logger): Promise<NativeConnection> {
   }
 }
 
-function startReconciler(config: Config, db: Database, connection: NativeConnection, log: Logger): Reconciler {
+function startReconciler(
+  config: Config,
+  db: Database,
+  connection: NativeConnection,
+  log: Logger,
+): Reconciler {
   const client = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
   const reconciler = new Reconciler({
     db,

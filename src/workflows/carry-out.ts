@@ -16,7 +16,11 @@ const GRACE = '1 s';
  * cannot do without has failed; then the others are told to stop.
  * @throws Ended `step_failed`
  */
-export async function carryOut({ run_id, rules }: RunInput, outline: Outline, { heed }: Interruptions): Promise<void> {
+export async function carryOut(
+  { run_id, rules }: RunInput,
+  outline: Outline,
+  { heed }: Interruptions,
+): Promise<void> {
   const steps = new Map(outline.steps.map((step) => [step.id, step]));
   const ended = new Map<string, StepResult['status']>();
   const running = new Map<string, Promise<StepResult>>();

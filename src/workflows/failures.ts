@@ -27,10 +27,14 @@ export function endingOf(thrown: unknown): Ending {
   throw thrown;
 }
 
-/** How the workflow closes for the Temporal UI; null where it completes. */
+/**
+ * How the workflow closes for the Temporal UI; null where it completes. A run that was cancelled by a wish did what it was asked, so its
+ * workflow completes, with the search attribute `RunStatus` = `cancelled`: Temporal closes one as Canceled only on a request of its own.
+ */
 export function closingOf(status: RunStatus, ending: Ending): Error | null {
-  if (status === 'completed') return null;
-  if (status === 'cancelled') return new CancelledFailure('The run was cancelled.');
+  if (ending.status === 'cancelled' && ending.by === 'temporal')
+    return new CancelledFailure('The run was cancelled.');
+  if (status === 'completed' || status === 'cancelled') return null;
   if (ending.status === 'failed') {
     const { code, message } = ending.failure;
     return ApplicationFailure.nonRetryable(message, code, ending.failure);

@@ -1,4 +1,11 @@
-import { CancellationScope, condition, defineSignal, isCancellation, setHandler, sleep } from '@temporalio/workflow';
+import {
+  CancellationScope,
+  condition,
+  defineSignal,
+  isCancellation,
+  setHandler,
+  sleep,
+} from '@temporalio/workflow';
 import type { Ending } from '../contracts/ending';
 import type { WishKind } from '../contracts/step-result';
 import { Ended } from './failures';
@@ -29,7 +36,7 @@ export function listen({ run_id, rules, deadline_at_ms }: RunInput): Interruptio
   }
 
   async function watchWishes(): Promise<void> {
-    for (let seen = 0; ; ) {
+    for (let seen = 0; ;) {
       await condition(() => looks > seen);
       seen = looks;
       const { wish } = await readWishes({ run_id });

@@ -1,6 +1,7 @@
 import { builtInTools } from '../../src/tools/built-in';
 import { createRegistry } from '../../src/tools/registry';
-import { ToolError, type ToolContext } from '../../src/tools/tool';
+import { Refusal } from '../../src/contracts/refusal';
+import type { ToolContext } from '../../src/tools/tool';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 
 interface Todo {
@@ -46,7 +47,7 @@ describe('the todo tools', () => {
       () => new Error('the call succeeded'),
       (thrown: unknown) => thrown,
     );
-    return error instanceof ToolError ? error.code : String(error);
+    return error instanceof Refusal ? error.code : String(error);
   }
 
   test('adds a todo and lists it', async () => {

@@ -32,7 +32,9 @@ const completed = async (): Promise<Run> => {
 const cancel = (id: string, body?: unknown, headers = {}) =>
   api.request(`/v1/runs/${id}/cancel`, { method: 'POST', headers, ...(body === undefined ? {} : { body }) });
 const typesOf = async (id: string) => {
-  const { data } = (await (await api.request(`/v1/runs/${id}/events`)).json()) as { data: { type: string }[] };
+  const { data } = (await (await api.request(`/v1/runs/${id}/events`)).json()) as {
+    data: { type: string }[];
+  };
   return data.map(({ type }) => type);
 };
 
@@ -41,7 +43,13 @@ describe('GET /v1/runs/{id}', () => {
     const { id } = await completed();
     const reply = await api.request(`/v1/runs/${id}`);
     expect(reply.status).toBe(200);
-    expect(Run.parse(await reply.json())).toMatchObject({ id, status: 'completed', answer: '4', last_seq: 3, phase: null });
+    expect(Run.parse(await reply.json())).toMatchObject({
+      id,
+      status: 'completed',
+      answer: '4',
+      last_seq: 3,
+      phase: null,
+    });
   });
 
   test('answers HEAD without a body', async () => {
@@ -55,9 +63,14 @@ describe('GET /v1/runs/{id}', () => {
     const problems = await Promise.all([
       api.request(`/v1/runs/${UNKNOWN}`).then((reply) => problemIn(reply, 'not_found')),
       api.request(`/v1/runs/${id}`, { headers: FOREIGN() }).then((reply) => problemIn(reply, 'not_found')),
-      ...['garbage', '%00', "run_'--", 'run_01ARZ3NDEKTSV4RRFFQ69G5FAVX', 'x'.repeat(2_000), id.toLowerCase()].map(
-        async (bad) => problemIn(await api.request(`/v1/runs/${bad}`), 'not_found'),
-      ),
+      ...[
+        'garbage',
+        '%00',
+        "run_'--",
+        'run_01ARZ3NDEKTSV4RRFFQ69G5FAVX',
+        'x'.repeat(2_000),
+        id.toLowerCase(),
+      ].map(async (bad) => problemIn(await api.request(`/v1/runs/${bad}`), 'not_found')),
     ]);
     const seen = problems.map((problem) => ({ ...problem, instance: '', request_id: '' }));
     for (const problem of seen) expect(problem).toEqual(seen[0]);
@@ -65,7 +78,9 @@ describe('GET /v1/runs/{id}', () => {
 
   test('refuses queries: none has a meaning here yet', async () => {
     const { id } = await api.submit();
-    await problemIn(await api.request(`/v1/runs/${id}?expand[]=plan`), 'invalid_request', { pointers: ['/query/expand[]'] });
+    await problemIn(await api.request(`/v1/runs/${id}?expand[]=plan`), 'invalid_request', {
+      pointers: ['/query/expand[]'],
+    });
     await problemIn(await api.request('/v1/runs?dry_run=true', { body: { goal: 'a' } }), 'invalid_request', {
       pointers: ['/query/dry_run'],
     });

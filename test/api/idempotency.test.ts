@@ -50,7 +50,10 @@ describe('Idempotency-Key', () => {
 
   test('may be used again when its 24 hours are over', async () => {
     const first = (await (await submit('old')).json()) as Run;
-    await api.database.db.query("update idempotency_keys set expires_at = now() - interval '1 s' where key = $1", ['old']);
+    await api.database.db.query(
+      "update idempotency_keys set expires_at = now() - interval '1 s' where key = $1",
+      ['old'],
+    );
     const second = await submit('old', { goal: 'another' });
     expect(second.headers.get('idempotent-replayed')).toBeNull();
     expect(((await second.json()) as Run).id).not.toBe(first.id);

@@ -22,7 +22,10 @@ describe('POST /v1/runs', () => {
     };
     const reply = await api.request('/v1/runs', { body });
     const text = await reply.text();
-    expect([reply.status, reply.headers.get('content-type')]).toEqual([202, 'application/json; charset=utf-8']);
+    expect([reply.status, reply.headers.get('content-type')]).toEqual([
+      202,
+      'application/json; charset=utf-8',
+    ]);
     const run = Run.parse(JSON.parse(text));
     expect(run).toMatchObject({
       object: 'run',
@@ -49,7 +52,14 @@ describe('POST /v1/runs', () => {
 
     const events = (await (await api.request(`/v1/runs/${run.id}/events`)).json()) as { data: object[] };
     expect(events.data).toMatchObject([
-      { seq: 1, type: 'run.created', run_id: run.id, attempt: 1, v: 1, data: { run: { id: run.id, user: 'ada' } } },
+      {
+        seq: 1,
+        type: 'run.created',
+        run_id: run.id,
+        attempt: 1,
+        v: 1,
+        data: { run: { id: run.id, user: 'ada' } },
+      },
     ]);
     expect(await api.get(run.id)).toEqual(run);
   });
@@ -112,7 +122,12 @@ describe('plan that a client hands in', () => {
   test.each([
     ['a cycle', [add('a', '{b.value}'), add('b', '{a.value}')], ['/plan/steps/0', '/plan/steps/1'], 'cycle'],
     ['an unknown tool', [{ id: 'a', tool: 'constructor' }], ['/plan/steps/0/tool'], 'unknown_tool'],
-    ['a dangling reference', [add('a', '{zz.value}')], ['/plan/steps/0/input/expression'], 'unknown_reference'],
+    [
+      'a dangling reference',
+      [add('a', '{zz.value}')],
+      ['/plan/steps/0/input/expression'],
+      'unknown_reference',
+    ],
     ['an input of the wrong type', [add('a', 7)], ['/plan/steps/0/input/expression'], 'invalid_input'],
     ['51 steps', Array.from({ length: 51 }, (_, i) => add(`s${i}`, '1')), ['/plan/steps'], 'too_many_steps'],
     ['no steps', [], ['/plan/steps'], 'empty_plan'],
@@ -144,9 +159,30 @@ describe('plan that a client hands in', () => {
   });
 
   test('may have as many steps as its own budget says', async () => {
-    await problemIn(await submit([add('a', '1'), add('b', '2')], { budget: { max_steps: 1 } }), 'invalid_plan', {
-      pointers: ['/plan/steps'],
-    });
+    await problemIn(
+      await submit([add('a', '1'), add('b', '2')], { budget: { max_steps: 1 } }),
+      'invalid_plan',
+      {
+        pointers: ['/plan/steps'],
+      },
+    );
+  });
+
+  test.each<[object, string, string]>([
+    [{ when: { ref: 'a.value' } }, '/when/op', 'is missing'],
+    [{ when: { ref: 'a.value', op: 'like' } }, '/when/op', 'expected one of'],
+    [
+      { when: { all: [{ ref: 'a', op: 'exists' }, { not: { any: [] } }] } },
+      '/when/all/1/not/any',
+      'Too small',
+    ],
+    [{ when: 'a.value > 1' }, '/when', 'none of the forms'],
+    [{ when: { ref: 'a', op: 'eq', value: {} } }, '/when/value', 'none of the forms'],
+    [{ join: 'some' }, '/join', 'expected one of'],
+  ])('is refused with the place and the words for %j', async (more, pointer, words) => {
+    const { errors } = await problemIn(await submit([add('a', '1', more)]), 'invalid_request');
+    expect(errors).toMatchObject([{ pointer: `/plan/steps/0${pointer}` }]);
+    expect(errors[0]!.detail).toContain(words);
   });
 
   test('is refused with 400 where it has no shape', async () => {

@@ -17,7 +17,12 @@ const upTo = (count: number) => Array.from({ length: count }, (_, index) => inde
 describe('the event log', () => {
   test('numbers 1, 2, 3 … in the order of the append and says where it stands', async () => {
     const run_id = await newRun(test_db.db);
-    expect(await add(run_id, [fact('a'), fact('b')])).toEqual({ last_seq: 3, added: 2, status: 'queued', wish: null });
+    expect(await add(run_id, [fact('a'), fact('b')])).toEqual({
+      last_seq: 3,
+      added: 2,
+      status: 'queued',
+      wish: null,
+    });
     const events = await eventsOf(test_db.db, run_id);
     expect(events.slice(1)).toEqual([
       {
@@ -103,10 +108,12 @@ describe('the event log', () => {
     const run_id = await newRun(test_db.db);
     await add(run_id, [fact('a')], { status: 'running', phase: 'planning' });
     const before = await rowOf(test_db.db, run_id);
-    expect(await add(run_id, [fact('a', 'other words')], { status: 'waiting', phase: 'lost' })).toMatchObject({
-      added: 0,
-      status: 'running',
-    });
+    expect(await add(run_id, [fact('a', 'other words')], { status: 'waiting', phase: 'lost' })).toMatchObject(
+      {
+        added: 0,
+        status: 'running',
+      },
+    );
     expect(await rowOf(test_db.db, run_id)).toEqual(before);
     expect(await seqsOf(run_id)).toEqual([1, 2]);
   });
@@ -114,7 +121,10 @@ describe('the event log', () => {
   test('stores the new part of a half-known append', async () => {
     const run_id = await newRun(test_db.db);
     await add(run_id, [fact('a')]);
-    expect(await add(run_id, [fact('a'), fact('b')], { phase: 'x' })).toMatchObject({ last_seq: 3, added: 1 });
+    expect(await add(run_id, [fact('a'), fact('b')], { phase: 'x' })).toMatchObject({
+      last_seq: 3,
+      added: 1,
+    });
     expect(await rowOf(test_db.db, run_id)).toMatchObject({ phase: 'x' });
   });
 
@@ -123,7 +133,13 @@ describe('the event log', () => {
     const before = await rowOf(test_db.db, run_id);
     await add(run_id, [fact('a')], { status: 'running', phase: 'planning', rounds: 1, execution: 'e1' });
     const after = await rowOf(test_db.db, run_id);
-    expect(after).toMatchObject({ status: 'running', phase: 'planning', rounds: 1, execution: 'e1', goal: 'a goal' });
+    expect(after).toMatchObject({
+      status: 'running',
+      phase: 'planning',
+      rounds: 1,
+      execution: 'e1',
+      goal: 'a goal',
+    });
     expect(Number(after['revision'])).toBe(Number(before['revision']) + 1);
   });
 
@@ -136,7 +152,9 @@ describe('the event log', () => {
     const data = JSON.parse(
       '{"reason": "😀 \\" \' \\\\ é\\u0301 \\u2028 $1 %s </script>", "__proto__": {"x": 1}, "constructor": {"prototype": 1}}',
     ) as { reason: string };
-    await add(run_id, [{ key: "'; drop table events; --", type: 'step.skipped', step_id: '__proto__', data }]);
+    await add(run_id, [
+      { key: "'; drop table events; --", type: 'step.skipped', step_id: '__proto__', data },
+    ]);
     const [event] = await readAfter(test_db.db, [{ run_id, after: 1 }]);
     const read = JSON.parse(event!.json) as { data: object; step_id: string };
     expect(Object.keys(read.data).sort()).toEqual(['__proto__', 'constructor', 'reason']);
@@ -174,7 +192,9 @@ describe('the end of an attempt in the log', () => {
     ];
     const statuses = ['completed', 'cancelled', 'timed_out'] as const;
     const settled = await Promise.allSettled(
-      endings.map((event, index) => add(run_id, [fact(event.key + '!'), event], { status: statuses[index] }, null)),
+      endings.map((event, index) =>
+        add(run_id, [fact(event.key + '!'), event], { status: statuses[index] }, null),
+      ),
     );
     expect(settled.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
     for (const result of settled) {
@@ -208,17 +228,24 @@ describe('the end of an attempt in the log', () => {
 
   test('is no completion while the run is being cancelled', async () => {
     const run_id = await newRun(test_db.db);
-    await test_db.db.query(`insert into wishes (id, run_id, attempt, kind, actor) values ($1, $2, 1, 'cancel', 'key_1')`, [
-      `wish_${run_id}`,
-      run_id,
-    ]);
+    await test_db.db.query(
+      `insert into wishes (id, run_id, attempt, kind, actor) values ($1, $2, 1, 'cancel', 'key_1')`,
+      [`wish_${run_id}`, run_id],
+    );
     await add(run_id, [fact('cancelling')], { status: 'cancelling' });
     await expect(add(run_id, [fact('answer'), COMPLETED], { status: 'completed' })).rejects.toMatchObject({
       code: 'run_cancelling',
     });
-    expect(await add(run_id, [fact('step')])).toMatchObject({ last_seq: 3, status: 'cancelling', wish: 'cancel' });
+    expect(await add(run_id, [fact('step')])).toMatchObject({
+      last_seq: 3,
+      status: 'cancelling',
+      wish: 'cancel',
+    });
     const ended: NewEvent = { key: 'ended', type: 'run.cancelled', data: { reason: null, actor: 'key_1' } };
-    expect(await add(run_id, [ended], { status: 'cancelled' })).toMatchObject({ last_seq: 4, status: 'cancelled' });
+    expect(await add(run_id, [ended], { status: 'cancelled' })).toMatchObject({
+      last_seq: 4,
+      status: 'cancelled',
+    });
   });
 
   test('is passed by a new attempt alone, which may use the same keys', async () => {
@@ -226,7 +253,10 @@ describe('the end of an attempt in the log', () => {
     await add(run_id, [fact('a'), COMPLETED], { status: 'completed' });
     await reopen(test_db.db, run_id);
     await expect(add(run_id, [fact('b')], {}, 1)).rejects.toMatchObject({ code: 'superseded' });
-    expect(await add(run_id, [fact('a'), COMPLETED], { status: 'completed' }, 2)).toMatchObject({ last_seq: 6, added: 2 });
+    expect(await add(run_id, [fact('a'), COMPLETED], { status: 'completed' }, 2)).toMatchObject({
+      last_seq: 6,
+      added: 2,
+    });
     const events = await eventsOf(test_db.db, run_id);
     expect(events.map(({ attempt }) => attempt)).toEqual([1, 1, 1, 2, 2, 2]);
     await expect(add(run_id, [fact('c')], {}, null)).rejects.toMatchObject({ code: 'run_over' });
@@ -266,7 +296,10 @@ describe('a stored event', () => {
 describe('reading after a number', () => {
   test('gives each run its own page, in order, and serializes once', async () => {
     const [one, two] = [await newRun(test_db.db), await newRun(test_db.db)];
-    await add(one, upTo(PAGE + 10).map((n) => fact(`f${n}`)));
+    await add(
+      one,
+      upTo(PAGE + 10).map((n) => fact(`f${n}`)),
+    );
     await add(two, [COMPLETED], { status: 'completed' });
     const read = await readAfter(test_db.db, [
       { run_id: one, after: 3 },

@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { createApp } from '../../src/api/app';
 import type { ApiDeps, ApiSettings } from '../../src/api/deps';
+import { refuseBadBytes } from '../../src/api/raw-problem';
 import { STREAM_LIMITS } from '../../src/api/stream/limits';
 import { attachWebSocket } from '../../src/api/stream/websocket';
 import type { Run } from '../../src/contracts/run';
@@ -51,6 +52,8 @@ export interface ApiServer {
   unsentBytes(): number;
   /** Open connections of clients. */
   connections(): number;
+  /** Streams that follow a run in the hub. */
+  readers(): number;
   stop(): Promise<void>;
 }
 
@@ -67,6 +70,17 @@ export async function startApiServer({ settings, viaUrl }: ApiServerOptions = {}
   const server_url = viaUrl?.(database.url) ?? database.url;
   const db = openDatabase({ url: server_url, pool: 10, name: 'api under test' });
   const hub = new EventHub({ url: server_url, db, onFault: () => undefined });
+  // Every reader leaves its topic however it ends: what is left over here is a leak.
+  let readers = 0;
+  const follow = hub.follow.bind(hub);
+  hub.follow = async function* (...args) {
+    readers += 1;
+    try {
+      yield* follow(...args);
+    } finally {
+      readers -= 1;
+    }
+  };
   const own = await createApiKey(database.db, 'tenant_own', 'own');
   const foreign = await createApiKey(database.db, 'tenant_foreign', 'foreign');
   const workflows = recordWorkflows();
@@ -101,6 +115,7 @@ export async function startApiServer({ settings, viaUrl }: ApiServerOptions = {}
     open.add(socket);
     socket.on('close', () => open.delete(socket));
   });
+  refuseBadBytes(server, deps.settings);
   const sockets = attachWebSocket(server, deps);
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const { port } = server.address() as AddressInfo;
@@ -134,6 +149,7 @@ export async function startApiServer({ settings, viaUrl }: ApiServerOptions = {}
     },
     unsentBytes: () => [...open].reduce((sum, { writableLength }) => sum + writableLength, 0),
     connections: () => open.size,
+    readers: () => readers,
     async stop() {
       await sockets.close();
       await hub.close();
@@ -151,7 +167,9 @@ function headersOf(key: string, body: unknown, more: Record<string, string | nul
     authorization: `Bearer ${key}`,
     ...(body === undefined ? {} : { 'content-type': 'application/json' }),
   };
-  return Object.entries({ ...usual, ...more }).filter((entry): entry is [string, string] => entry[1] !== null);
+  return Object.entries({ ...usual, ...more }).filter(
+    (entry): entry is [string, string] => entry[1] !== null,
+  );
 }
 
 function bodyOf(body: unknown): string | Uint8Array<ArrayBuffer> {

@@ -16,7 +16,10 @@ export const SERVERS = 'TEST_SERVERS';
 
 export function servers(): Servers {
   const text = process.env[SERVERS];
-  if (text === undefined) throw new Error('This test needs the servers of test/support/global-setup.ts: run it in the project `real`.');
+  if (text === undefined)
+    throw new Error(
+      'This test needs the servers of test/support/global-setup.ts: run it in the project `real`.',
+    );
   return JSON.parse(text) as Servers;
 }
 

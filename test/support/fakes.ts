@@ -30,12 +30,26 @@ function script<Request, Answer>(name: string, answers: Scripted<Answer>[]) {
     requests,
     async next(request: Request): Promise<Answer> {
       requests.push(request);
-      if (open.length === 0) throw new Error(`The ${name} was asked ${requests.length} times, once too often.`);
+      if (open.length === 0)
+        throw new Error(`The ${name} was asked ${requests.length} times, once too often.`);
       const answer = open.shift() as Scripted<Answer>;
       if (answer instanceof Error) throw answer;
       return typeof answer === 'function' ? (answer as () => Promise<Answer>)() : answer;
     },
   };
+}
+
+/** Answers that are given once all of them were asked for: so many workers are at it at once. */
+export function atOnce<Answer>(...answers: Answer[]): (() => Promise<Answer>)[] {
+  let missing = answers.length;
+  let open!: () => void;
+  const complete = new Promise<void>((resolve) => (open = resolve));
+  return answers.map((answer) => async () => {
+    missing -= 1;
+    if (missing === 0) open();
+    await complete;
+    return answer;
+  });
 }
 
 type Asked<Port extends (request: never) => unknown> = { requests: Parameters<Port>[0][] };

@@ -46,7 +46,9 @@ export function read(
     over,
     stop: () => stopped.abort(),
     until: (seq) =>
-      eventually(() => (seqs().at(-1) ?? 0) >= seq, { within_ms: 15_000, what: `event ${seq}` }).then(() => undefined),
+      eventually(() => (seqs().at(-1) ?? 0) >= seq, { within_ms: 15_000, what: `event ${seq}` }).then(
+        () => undefined,
+      ),
   };
 }
 

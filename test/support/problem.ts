@@ -9,7 +9,7 @@ const Problem = z.strictObject({
   title: z.string().min(1),
   status: z.number().int(),
   detail: z.string().min(1),
-  instance: z.string().startsWith('/'),
+  instance: z.string().min(1),
   code: z.custom<FailureCode>(isFailureCode),
   request_id: z.string().min(1),
   retryable: z.boolean(),

@@ -39,7 +39,13 @@ export async function newRun(
       request_id: null,
       deadline_at: new Date(Date.now() + 3_600_000),
     });
-    const run = { id, goal: 'a goal', user: null, status: 'queued' as const, created_at: new Date().toISOString() };
+    const run = {
+      id,
+      goal: 'a goal',
+      user: null,
+      status: 'queued' as const,
+      created_at: new Date().toISOString(),
+    };
     await append(tx, id, { attempt: 1, events: [{ key: 'created', type: 'run.created', data: { run } }] });
   });
   return id;
@@ -59,7 +65,9 @@ export async function eventsOf(db: Tx, run_id: string): Promise<RunEvent[]> {
 }
 
 export async function typesOf(db: Tx, run_id: string): Promise<string[]> {
-  return (await eventsOf(db, run_id)).map(({ type, step_id }) => (step_id === undefined ? type : `${type} ${step_id}`));
+  return (await eventsOf(db, run_id)).map(({ type, step_id }) =>
+    step_id === undefined ? type : `${type} ${step_id}`,
+  );
 }
 
 /** The row of a run, as it is. */

@@ -1,13 +1,14 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
 import type { Run, SubmitRun } from '../../src/contracts/run';
 import type { RunEvent } from '../../src/contracts/event';
 import { freePort } from '../../src/dev/ports';
 import { readSse } from '../../src/dev/read-sse';
 import { createTestDatabase, servers, type TestDatabase } from './database';
 import { eventually } from './eventually';
-
+import { startTcpProxy, type TcpProxy } from './tcp-proxy';
 
 const ROOT = join(__dirname, '..', '..');
 const KEY = 'lh_test_development_key_of_the_system_tests';
@@ -26,12 +27,16 @@ export interface SystemOptions {
   settings?: Record<string, string>;
   /** Main file of the worker. */
   worker?: string;
+  /** API and worker reach Temporal through a wire that can be cut. */
+  temporalBehindProxy?: boolean;
 }
 
 /** One API and one worker as processes of their own, on a database and task queues of their own. */
 export interface System {
   readonly database: TestDatabase;
-  api_url: string;
+  readonly api_url: string;
+  /** The wire to Temporal, where one was asked for. */
+  readonly temporal: TcpProxy | null;
   worker: Program;
   startWorker(): Promise<Program>;
   request(path: string, init?: RequestInit): Promise<Response>;
@@ -40,20 +45,36 @@ export interface System {
   /** The run once it has ended. */
   ended(run_id: string): Promise<Run>;
   events(run_id: string): Promise<RunEvent[]>;
+  /** How Temporal shows the workflow of a run, once it stands so there. */
+  describe(run_id: string, status: string): Promise<Description>;
   /** Follows a run by SSE to its end. */
   follow(run_id: string): Promise<RunEvent[]>;
   stop(): Promise<void>;
 }
 
-export async function startSystem({ settings = {}, worker: workerMain = 'src/workers/main.ts' }: SystemOptions = {}): Promise<System> {
+export interface Description {
+  workflowId: string;
+  staticSummary: string | undefined;
+  searchAttributes: Record<string, unknown>;
+}
+
+export async function startSystem({
+  temporalBehindProxy = false,
+  settings = {},
+  worker: workerMain = 'src/workers/main.ts',
+}: SystemOptions = {}): Promise<System> {
   const database = await createTestDatabase();
   const port = await freePort();
+  const [host, temporal_port] = servers().temporal_address.split(':');
+  const temporal = temporalBehindProxy
+    ? await startTcpProxy({ host: host!, port: Number(temporal_port) })
+    : null;
   const env = {
     ...process.env,
     NODE_ENV: 'test',
     LOG_LEVEL: 'warn',
     DATABASE_URL: database.url,
-    TEMPORAL_ADDRESS: servers().temporal_address,
+    TEMPORAL_ADDRESS: temporal === null ? servers().temporal_address : `127.0.0.1:${temporal.port}`,
     LONGHAUL_WORKFLOW_BUNDLE: servers().bundle,
     LONGHAUL_TASK_QUEUE: `test-${process.pid}-${port}`,
     LONGHAUL_DEVELOPMENT_KEY: KEY,
@@ -81,6 +102,7 @@ export async function startSystem({ settings = {}, worker: workerMain = 'src/wor
   return {
     database,
     api_url,
+    temporal,
     worker,
     startWorker: () => start(workerMain),
     request,
@@ -108,15 +130,40 @@ export async function startSystem({ settings = {}, worker: workerMain = 'src/wor
         if (!page.has_more) return all;
       }
     },
+    async describe(run_id, status) {
+      const connection = await Connection.connect({ address: servers().temporal_address });
+      try {
+        const handle = new Client({ connection }).workflow.getHandle(run_id);
+        return await eventually(
+          async () => {
+            const described = await handle.describe();
+            if (described.status.name !== status) return undefined;
+            const { RunStatus, TenantId, RunOrigin } = described.searchAttributes;
+            const searchAttributes = { TenantId, RunStatus, RunOrigin };
+            return {
+              workflowId: described.workflowId,
+              staticSummary: await described.staticSummary(),
+              searchAttributes,
+            };
+          },
+          { what: `Temporal to show ${run_id} as ${status}` },
+        );
+      } finally {
+        await connection.close();
+      }
+    },
     async follow(run_id) {
       const all: RunEvent[] = [];
-      for await (const frame of readSse(`${api_url}/v1/runs/${run_id}/events`, { headers: { authorization: `Bearer ${KEY}` } })) {
+      for await (const frame of readSse(`${api_url}/v1/runs/${run_id}/events`, {
+        headers: { authorization: `Bearer ${KEY}` },
+      })) {
         if (frame.event !== 'stream.end') all.push(JSON.parse(frame.data) as RunEvent);
       }
       return all;
     },
     async stop() {
       await Promise.all(started.map((program) => program.stop()));
+      await temporal?.stop();
       await database.drop();
     },
   };

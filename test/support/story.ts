@@ -67,8 +67,16 @@ export class Stage {
     this.script = script;
     this.count += 1;
     const workflowId = `${this.queue}-${this.count}`;
-    const input: RunInput = { run_id: workflowId, rules: { ...RULES, ...rules }, deadline_at_ms: Date.now() + deadline_in_ms };
-    return this.client.workflow.start(RUN_WORKFLOW, { workflowId, taskQueue: queueOf(this.queue, 'runs'), args: [input] });
+    const input: RunInput = {
+      run_id: workflowId,
+      rules: { ...RULES, ...rules },
+      deadline_at_ms: Date.now() + deadline_in_ms,
+    };
+    return this.client.workflow.start(RUN_WORKFLOW, {
+      workflowId,
+      taskQueue: queueOf(this.queue, 'runs'),
+      args: [input],
+    });
   }
 
   /** Wakes a run, as a wish does. */

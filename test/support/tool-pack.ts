@@ -2,7 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { PureTool, ToolContext } from '../../src/tools/tool';
 
 /** Tools for system tests, as a user's own pack: they run in the lane `tools`. */
-function tool(name: string, call: (input: Record<string, unknown>, context: ToolContext) => Promise<unknown>): PureTool {
+function tool(
+  name: string,
+  call: (input: Record<string, unknown>, context: ToolContext) => Promise<unknown>,
+): PureTool {
   return {
     name,
     version: '1.0.0',

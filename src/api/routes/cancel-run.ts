@@ -17,7 +17,8 @@ export function cancelRoute(deps: ApiDeps): RequestHandler {
     const run = await cancelRun(
       {
         ...deps,
-        onNotWoken: (run_id, err) => deps.log.warn({ run_id, err }, 'The workflow could not be woken; it is woken later.'),
+        onNotWoken: (run_id, err) =>
+          deps.log.warn({ run_id, err }, 'The workflow could not be woken; it is woken later.'),
       },
       { tenant, run_id: id, reason, actor, now: new Date() },
     );

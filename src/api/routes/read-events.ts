@@ -40,7 +40,9 @@ async function sendStream(deps: ApiDeps, req: Request, res: Response): Promise<v
   const run = await requireRun(deps, callerOf(res).tenant, req.params.id);
   const last_id = req.headers['last-event-id']; // what a client that comes back has read; its address still says where it began
   const cursor =
-    last_id === undefined ? parseCursor(after, '/query/after') : parseCursor(last_id, '/header/Last-Event-ID');
+    last_id === undefined
+      ? parseCursor(after, '/query/after')
+      : parseCursor(last_id, '/header/Last-Event-ID');
   await sendEvents(deps, res, run, positionOf(cursor, run));
 }
 

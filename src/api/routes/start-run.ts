@@ -20,7 +20,8 @@ export function startRun(deps: ApiDeps): RequestHandler {
     const { run, replayed } = await submitRun(
       {
         ...deps,
-        onNotStarted: (run_id, err) => deps.log.warn({ run_id, err }, 'Temporal did not take the run; it is started later.'),
+        onNotStarted: (run_id, err) =>
+          deps.log.warn({ run_id, err }, 'Temporal did not take the run; it is started later.'),
       },
       {
         tenant: callerOf(res).tenant,
@@ -32,7 +33,10 @@ export function startRun(deps: ApiDeps): RequestHandler {
     );
     const view = runView(run, deps.settings);
     if (replayed) res.setHeader('Idempotent-Replayed', 'true');
-    res.status(202).set({ Location: view.urls.self, 'Retry-After': String(RETRY_AFTER_S) }).json(view);
+    res
+      .status(202)
+      .set({ Location: view.urls.self, 'Retry-After': String(RETRY_AFTER_S) })
+      .json(view);
   };
 }
 
@@ -40,7 +44,11 @@ export function startRun(deps: ApiDeps): RequestHandler {
 function refuseUnsoundPlan({ tools, checkInput, rules }: ApiDeps, { plan, budget }: SubmitRun): void {
   if (plan === undefined) return;
   const max_steps = Math.min(budget?.max_steps ?? rules.max_steps, rules.max_steps);
-  const findings = checkPlan(plan.steps, { tools: tools.catalogue, rules: { ...rules, max_steps }, checkInput });
+  const findings = checkPlan(plan.steps, {
+    tools: tools.catalogue,
+    rules: { ...rules, max_steps },
+    checkInput,
+  });
   const [first] = findings;
   if (first === undefined) return;
   throw new Refusal(
@@ -54,6 +62,10 @@ function idempotencyKey(header: string | string[] | undefined): string | null {
   if (header === undefined) return null;
   if (typeof header === 'string' && IDEMPOTENCY_KEY.test(header)) return header;
   throw new Refusal('invalid_request', 'The Idempotency-Key must be 1 to 255 visible ASCII characters.', [
-    { pointer: '/header/Idempotency-Key', code: 'invalid_format', detail: 'must be 1 to 255 visible ASCII characters' },
+    {
+      pointer: '/header/Idempotency-Key',
+      code: 'invalid_format',
+      detail: 'must be 1 to 255 visible ASCII characters',
+    },
   ]);
 }

@@ -8,6 +8,8 @@ import { drained } from './patience';
 
 /** Pause after which a client that was cut off connects again, milliseconds. */
 const RETRY_MS = 2_000;
+/** What is handed over at once, characters: a batch may hold hundreds of large events. */
+const CHUNK_CHARS = 65_536;
 /** Proxies hold short chunks back: a heartbeat fills their buffer. */
 const HEARTBEAT = `: heartbeat ${' '.repeat(2_048)}\n\n`;
 
@@ -23,18 +25,21 @@ export async function sendEvents(deps: ApiDeps, res: Response, run: RunRow, afte
   const { heartbeat_ms, patience_ms } = deps.settings.stream;
   const gone = new AbortController();
   res.on('close', () => gone.abort());
+  if (res.closed) return; // while its run was looked up: nobody would ever say so again
   res.status(200).set({
     'Content-Type': 'text/event-stream; charset=utf-8',
     'Cache-Control': 'no-cache, no-transform',
     'X-Accel-Buffering': 'no',
   });
+  if (res.req.method === 'HEAD') return void res.end();
   res.write(`retry: ${RETRY_MS}\n\n`);
   const heartbeat = setInterval(() => res.write(HEARTBEAT), heartbeat_ms);
   try {
     for await (const items of deps.hub.follow(run.id, { after, head: run.last_seq }, gone.signal)) {
-      const free = res.write(items.map(frameOf).join(''));
-      if (free || gone.signal.aborted) continue;
-      if (!(await drained(whenDrained(res), patience_ms))) {
+      for (const text of chunksOf(items)) {
+        const free = res.write(text);
+        if (gone.signal.aborted) return;
+        if (free || (await drained(whenDrained(res), patience_ms))) continue;
         res.destroy(); // it has its last number and may come back
         return;
       }
@@ -51,6 +56,18 @@ async function sayEnd(deps: ApiDeps, res: Response, { id, tenant }: RunRow): Pro
   const { status, last_seq } = await requireRun(deps, tenant, id);
   if (isTerminal(status)) res.write(frame('stream.end', JSON.stringify({ status, last_seq })));
   res.end();
+}
+
+/** Frames as text, in pieces that may wait in the buffer of a slow reader. */
+function* chunksOf(items: StreamItem[]): Generator<string> {
+  let text = '';
+  for (const item of items) {
+    text += frameOf(item);
+    if (text.length < CHUNK_CHARS) continue;
+    yield text;
+    text = '';
+  }
+  if (text !== '') yield text;
 }
 
 function frameOf(item: StreamItem): string {

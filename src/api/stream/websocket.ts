@@ -1,36 +1,48 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { parse as parseQuery } from 'node:querystring';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { Refusal } from '../../contracts/refusal';
-import { problemOf } from '../problem';
 import type { ApiDeps } from '../deps';
-import { newId } from '../../db/new-id';
+import { refuseOver } from '../raw-problem';
 import { serveSession } from './ws-session';
 
 const PROTOCOL = 'longhaul.v1';
 /** Size of a frame that a client sends, bytes; larger ones close the socket with 1009. */
 const MAX_FRAME = 65_536;
 const PATH = /^\/ws\/runs\/([^/]+)\/?$/;
+/** Headers that ask for another protocol on the same connection. */
+const UPGRADE_HEADERS = new Set(['connection', 'upgrade', 'http2-settings']);
 
 /** Serves `GET /ws/runs/{id}` on a server. @returns what ends all sessions, with 1001. */
 export function attachWebSocket(server: Server, deps: ApiDeps): { close(): Promise<void> } {
+  const { public_url } = deps.settings;
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: MAX_FRAME,
     perMessageDeflate: false,
+    // Answered by the session, which knows how much the client has left unread.
+    autoPong: false,
     handleProtocols: (offered) => (offered.has(PROTOCOL) ? PROTOCOL : false),
   });
+  sockets.on('wsClientError', (error, socket, req) => {
+    const detail = `The WebSocket handshake is not valid: ${error.message}.`;
+    refuseOver(socket, new Refusal('invalid_request', detail), { public_url, path: pathOf(req) });
+  });
   server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
-    const url = new URL(req.url ?? '/', 'http://localhost');
-    const run_id = PATH.exec(url.pathname)?.[1];
-    if (run_id === undefined) return refuse(deps, socket, url.pathname);
+    if (req.headers.upgrade?.toLowerCase() !== 'websocket') return serveAsItIs(server, req, socket, head);
+    const path = pathOf(req);
+    const run_id = PATH.exec(path)?.[1];
+    if (run_id === undefined) {
+      const refusal = new Refusal('not_found', 'No WebSocket is served at this address.');
+      return refuseOver(socket, refusal, { public_url, path });
+    }
+    const query = { ...parseQuery((req.url ?? '').slice(path.length + 1)) };
     sockets.handleUpgrade(req, socket, head, (ws: WebSocket) => {
-      serveSession(deps, ws, { run_id, after: url.searchParams.get('after') ?? undefined, headers: req.headers }).catch(
-        (err: unknown) => {
-          deps.log.error({ err, run_id }, 'A WebSocket session broke off.');
-          ws.terminate();
-        },
-      );
+      serveSession(deps, ws, { run_id, query, headers: req.headers }).catch((err: unknown) => {
+        deps.log.error({ err, run_id }, 'A WebSocket session broke off.');
+        ws.terminate();
+      });
     });
   });
   return {
@@ -41,12 +53,21 @@ export function attachWebSocket(server: Server, deps: ApiDeps): { close(): Promi
   };
 }
 
-/** No other address takes an upgrade: the same problem document as on HTTP, then the socket is closed. */
-function refuse({ settings }: ApiDeps, socket: Duplex, path: string): void {
-  const refusal = new Refusal('not_found', 'No WebSocket is served at this address.');
-  const problem = problemOf(refusal, { public_url: settings.public_url, path, request_id: newId('req') });
-  const body = JSON.stringify(problem);
-  socket.end(
-    `HTTP/1.1 404 Not Found\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  );
+/** By hand: `new URL` throws for addresses such as `//`, and nobody would catch that here. */
+function pathOf(req: IncomingMessage): string {
+  return /^[^?]*/.exec(req.url ?? '/')![0];
+}
+
+/**
+ * Serves a request as if it had not asked for another protocol, as RFC 9110 §7.8 allows. Clients ask for HTTP/2 in passing
+ * (Java's does on every first request), and Node hands over all of them once somebody listens to `upgrade`.
+ */
+function serveAsItIs(server: Server, req: IncomingMessage, socket: Duplex, head: Buffer): void {
+  const lines = [`${req.method} ${req.url} HTTP/1.1`];
+  for (let i = 0; i < req.rawHeaders.length; i += 2) {
+    const name = req.rawHeaders[i]!;
+    if (!UPGRADE_HEADERS.has(name.toLowerCase())) lines.push(`${name}: ${req.rawHeaders[i + 1]}`);
+  }
+  socket.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]));
+  server.emit('connection', socket);
 }

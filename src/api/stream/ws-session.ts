@@ -7,7 +7,9 @@ import { isTerminal } from '../../contracts/run-status';
 import type { RunRow } from '../../db/runs';
 import { newId } from '../../db/new-id';
 import { positionOf } from '../../events/position';
+import type { StreamItem } from '../../events/topic';
 import { keyOf, secretIn } from '../authenticate';
+import { parse } from '../body';
 import type { ApiDeps } from '../deps';
 import { requireRun } from '../routes/get-run';
 import { runView } from '../run-view';
@@ -26,9 +28,11 @@ const Frame = z.discriminatedUnion('type', [
 ]);
 type Frame = z.infer<typeof Frame>;
 
+const Query = z.strictObject({ after: z.unknown().optional() });
+
 export interface SessionRequest {
   run_id: string;
-  after: string | undefined;
+  query: object;
   headers: IncomingHttpHeaders;
 }
 
@@ -46,16 +50,19 @@ export async function serveSession(deps: ApiDeps, ws: WebSocket, request: Sessio
   try {
     const caller = await keyOf(deps, await token);
     const run = await requireRun(deps, caller.tenant, request.run_id);
-    const after = positionOf(parseCursor(request.after, '/query/after'), run);
+    const { after: cursor } = parse(Query, request.query, '/query');
+    const after = positionOf(parseCursor(cursor, '/query/after'), run);
     send(ws, { type: 'welcome', session_id: newId('ses'), heartbeat_ms });
     const subscribed = { type: 'subscribed', sub: SUB, from_seq: after + 1, head_seq: run.last_seq };
     send(ws, { ...subscribed, run: runView(run, deps.settings) });
     await follow(deps, ws, run, after, gone.signal);
   } catch (error) {
-    const refusal = error instanceof Refusal ? error : new Refusal('unavailable', 'The record cannot be reached.');
-    const { code, message } = refusal;
-    if (!(error instanceof Refusal)) deps.log.warn({ err: error, run_id: request.run_id }, 'A WebSocket session was ended.');
-    send(ws, { type: 'error', code, message, retryable: FAILURES[code].kind === 'retryable' });
+    const refusal =
+      error instanceof Refusal ? error : new Refusal('unavailable', 'The record cannot be reached.');
+    const { code, message, more } = refusal;
+    if (!(error instanceof Refusal))
+      deps.log.warn({ err: error, run_id: request.run_id }, 'A WebSocket session was ended.');
+    send(ws, { type: 'error', code, message, retryable: FAILURES[code].kind === 'retryable', ...more });
     ws.close(closeCodeOf(refusal), code);
   } finally {
     stop();
@@ -67,13 +74,18 @@ function listenTo(ws: WebSocket, headers: IncomingHttpHeaders, gone: AbortContro
   const inHeaders = secretIn(headers);
   let alive = true;
   let show: (secret: string | null) => void = () => undefined;
-  const token = inHeaders === null ? new Promise<string | null>((resolve) => (show = resolve)) : Promise.resolve(inHeaders);
+  const token =
+    inHeaders === null
+      ? new Promise<string | null>((resolve) => (show = resolve))
+      : Promise.resolve(inHeaders);
   const limit = setTimeout(() => show(null), limits.auth_within_ms);
   const heartbeat = setInterval(() => {
     if (!alive) return ws.terminate();
     alive = false;
     ws.ping();
   }, limits.heartbeat_ms);
+  // Who asks without reading the answers gets no more of them: they would pile up here.
+  ws.on('ping', (bytes) => ws.bufferedAmount <= HIGH_WATER && ws.pong(bytes));
   ws.on('pong', () => (alive = true));
   ws.on('error', () => gone.abort()); // `close` follows with the code that fits
   ws.on('close', () => {
@@ -83,11 +95,16 @@ function listenTo(ws: WebSocket, headers: IncomingHttpHeaders, gone: AbortContro
   ws.on('message', (data: RawData, binary: boolean) => {
     const frame = binary ? null : frameOf(data);
     if (frame === null) {
-      send(ws, { type: 'error', code: 'invalid_request', message: 'This is no frame that is known here.', retryable: false });
+      send(ws, {
+        type: 'error',
+        code: 'invalid_request',
+        message: 'This is no frame that is known here.',
+        retryable: false,
+      });
       return ws.close(4400, 'bad frame');
     }
     if (frame.type === 'auth') show(frame.token);
-    else send(ws, { type: 'pong', t: frame.t ?? null });
+    else if (ws.bufferedAmount <= HIGH_WATER) send(ws, { type: 'pong', t: frame.t ?? null });
   });
   return {
     token,
@@ -98,23 +115,38 @@ function listenTo(ws: WebSocket, headers: IncomingHttpHeaders, gone: AbortContro
   };
 }
 
-async function follow(deps: ApiDeps, ws: WebSocket, run: RunRow, after: number, gone: AbortSignal): Promise<void> {
+async function follow(
+  deps: ApiDeps,
+  ws: WebSocket,
+  run: RunRow,
+  after: number,
+  gone: AbortSignal,
+): Promise<void> {
+  const isOver = isTerminal(run.status) && after >= run.last_seq;
+  if (isOver) return sayEnd(ws, run); // else it would wait for an event that never comes
   for await (const items of deps.hub.follow(run.id, { after, head: run.last_seq }, gone)) {
-    let sent: Promise<void> = Promise.resolve();
     for (const item of items) {
-      sent =
-        item.kind === 'event'
-          ? sendText(ws, `{"type":"event","sub":"${SUB}","event":${item.event.json}}`)
-          : sendText(ws, JSON.stringify({ type: 'gap', sub: SUB, from: item.from, to: item.to, reason: item.reason }));
+      const sent = sendText(ws, textOf(item));
+      if (gone.aborted) return;
+      if (ws.bufferedAmount <= HIGH_WATER || (await drained(sent, deps.settings.stream.patience_ms)))
+        continue;
+      ws.close(4408, 'slow');
+      return;
     }
-    if (ws.bufferedAmount <= HIGH_WATER || (await drained(sent, deps.settings.stream.patience_ms))) continue;
-    ws.close(4408, 'slow');
-    return;
   }
-  if (gone.aborted) return;
-  const { status, last_seq } = await requireRun(deps, run.tenant, run.id);
-  if (isTerminal(status)) send(ws, { type: 'end', sub: SUB, run_id: run.id, status, last_seq });
+  if (!gone.aborted) sayEnd(ws, await requireRun(deps, run.tenant, run.id));
+}
+
+/** A stream that is over says so; one that only breaks off does not, and its reader comes back. */
+function sayEnd(ws: WebSocket, { id, status, last_seq }: RunRow): void {
+  if (isTerminal(status)) send(ws, { type: 'end', sub: SUB, run_id: id, status, last_seq });
   ws.close(isTerminal(status) ? 1000 : 1001);
+}
+
+function textOf(item: StreamItem): string {
+  if (item.kind === 'event') return `{"type":"event","sub":"${SUB}","event":${item.event.json}}`;
+  const { from, to, reason } = item;
+  return JSON.stringify({ type: 'gap', sub: SUB, from, to, reason });
 }
 
 function frameOf(data: RawData): Frame | null {

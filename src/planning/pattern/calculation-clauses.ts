@@ -181,7 +181,7 @@ function change(reader: Reader, base: Expression): Expression | null {
 /** "add 3 and 4": two operands of their own, no change to what is in hand. */
 function seesListEnd(reader: Reader): boolean {
   const start = reader.at;
-  const isList = reader.accept('and') && seesOperand(reader);
+  const isList = reader.accept('and') && seesOperand(reader) && !reader.seesOne(['double it', 'triple it']);
   reader.at = start;
   return isList;
 }

@@ -1,4 +1,4 @@
-import { ToolError } from '../tool';
+import { Refusal } from '../../contracts/refusal';
 import { callFunction, isFunction, FUNCTION_NAMES } from './functions';
 import { doublePower, E, exactRoot, inexactPower, inexactRoot, PI } from './inexact';
 import { value, type Value } from './value';
@@ -21,7 +21,7 @@ const MAX_FACTORIAL = 170n;
 
 /**
  * Calculates a parsed expression.
- * @throws ToolError `invalid_expression`, `division_by_zero`, `result_too_large`.
+ * @throws Refusal `invalid_expression`, `division_by_zero`, `result_too_large`.
  */
 export function evaluate(node: Node): Value {
   switch (node.kind) {
@@ -50,7 +50,7 @@ function constant(name: string, at: number): Value {
   throw unknownName(name, at);
 }
 
-function unknownName(name: string, at: number): ToolError {
+function unknownName(name: string, at: number): Refusal {
   return notUnderstood(name, at, `Known are pi, e, ${FUNCTION_NAMES.join(', ')}.`);
 }
 
@@ -81,7 +81,7 @@ function raise(base: Value, exponent: Value, at: number): Value {
   if (den === 1n && base.exact) return value(power(base.rational, num), exponent.exact);
   if (den === 1n) return value(inexactPower(base.rational, num), false);
   if (base.rational.num < 0n) {
-    throw new ToolError(
+    throw new Refusal(
       'invalid_expression',
       `At position ${at} a negative number is raised to a fraction: that has no real result.`,
     );
@@ -100,13 +100,10 @@ function zeroToThe(sign: bigint): Rational {
 function factorial(of: Value, at: number): Value {
   const { num, den } = of.rational;
   if (den !== 1n || num < 0n) {
-    throw new ToolError(
-      'invalid_expression',
-      `At position ${at}: only whole numbers from 0 have a factorial.`,
-    );
+    throw new Refusal('invalid_expression', `At position ${at}: only whole numbers from 0 have a factorial.`);
   }
   if (num > MAX_FACTORIAL) {
-    throw new ToolError('result_too_large', `At position ${at}: factorials go up to ${MAX_FACTORIAL}!.`);
+    throw new Refusal('result_too_large', `At position ${at}: factorials go up to ${MAX_FACTORIAL}!.`);
   }
   let product = 1n;
   for (let factor = 2n; factor <= num; factor += 1n) product *= factor;

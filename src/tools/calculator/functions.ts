@@ -1,4 +1,4 @@
-import { ToolError } from '../tool';
+import { Refusal } from '../../contracts/refusal';
 import { exactRoot, inexactRoot } from './inexact';
 import { abs, compare, floor, fraction, MAX_DIGITS, negate, round, type Rational } from './rational';
 import { value, type Value } from './value';
@@ -28,7 +28,7 @@ export function isFunction(name: string): boolean {
 
 /**
  * Calls a known function; `at` is the position that messages name.
- * @throws ToolError `invalid_expression` for arguments that it does not take.
+ * @throws Refusal `invalid_expression` for arguments that it does not take.
  */
 export function callFunction(name: string, args: Value[], at: number): Value {
   const { takes, apply } = FUNCTIONS.get(name) as MathFunction;
@@ -36,7 +36,7 @@ export function callFunction(name: string, args: Value[], at: number): Value {
   if (first === undefined || args.length < takes[0] || args.length > takes[1]) {
     const count =
       takes[0] === takes[1] ? `${takes[0]}` : `${takes[0]} ${takes[1] === 2 ? 'or 2' : 'or more'}`;
-    throw new ToolError(
+    throw new Refusal(
       'invalid_expression',
       `\`${name}\` at position ${at} takes ${count} argument${count === '1' ? '' : 's'}, not ${args.length}.`,
     );
@@ -51,7 +51,7 @@ function map(x: Value, change: (a: Rational) => Rational): Value {
 function roundTo(x: Value, decimals: Value | undefined, at: number): Value {
   const { num, den } = decimals?.rational ?? fraction(0n);
   if (den !== 1n || abs(num) > BigInt(MAX_DIGITS)) {
-    throw new ToolError(
+    throw new Refusal(
       'invalid_expression',
       `\`round\` at position ${at} takes a whole number of digits from -${MAX_DIGITS} to ${MAX_DIGITS}.`,
     );
@@ -68,7 +68,7 @@ function pick([first, ...rest]: [Value, ...Value[]], beats: (order: number) => b
 
 function squareRoot(x: Value, at: number): Value {
   if (x.rational.num < 0n) {
-    throw new ToolError('invalid_expression', `\`sqrt\` at position ${at} takes no negative number.`);
+    throw new Refusal('invalid_expression', `\`sqrt\` at position ${at} takes no negative number.`);
   }
   const root = exactRoot(x.rational);
   return root === null ? value(inexactRoot(x.rational), false) : value(root, x.exact);

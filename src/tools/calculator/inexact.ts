@@ -50,7 +50,7 @@ export function inexactPower(a: Rational, exponent: bigint): Rational {
 
 /**
  * `a` > 0 to any power by double arithmetic, rounded to 15 significant digits: so 64^(1/3) is 4, not 3.9999999999999996.
- * @throws ToolError `result_too_large` where a part or the result is outside the range of a double.
+ * @throws Refusal `result_too_large` where a part or the result is outside the range of a double.
  */
 export function doublePower(a: Rational, exponent: Rational): Rational {
   const result = nearestDouble(a) ** nearestDouble(exponent);

@@ -1,4 +1,4 @@
-import { ToolError } from '../tool';
+import { Refusal } from '../../contracts/refusal';
 import { notUnderstood, tokenize, type Sign, type Token } from './tokens';
 
 /** Levels of brackets, function calls and stacked powers. Bounds the recursion of parser and evaluation. */
@@ -27,11 +27,11 @@ export type BinarySign = '+' | '-' | '*' | '/' | '%' | '^';
  *     postfix = primary [ "!" ]
  *     primary = number | name | name "(" sum { "," sum } ")" | "(" sum ")"
  *
- * @throws ToolError `invalid_expression`, naming what was not understood and its position.
+ * @throws Refusal `invalid_expression`, naming what was not understood and its position.
  */
 export function parse(expression: string): Node {
   const reader = new Reader(tokenize(expression));
-  if (reader.isAtEnd()) throw new ToolError('invalid_expression', 'The expression is empty.');
+  if (reader.isAtEnd()) throw new Refusal('invalid_expression', 'The expression is empty.');
   const node = reader.sum();
   if (!reader.isAtEnd()) throw reader.unexpected();
   return node;
@@ -103,7 +103,7 @@ class Reader {
   private primary(): Node {
     const token = this.next;
     if (token.kind === 'end') {
-      throw new ToolError(
+      throw new Refusal(
         'invalid_expression',
         `The expression ends at position ${token.at} where a number is missing.`,
       );
@@ -128,13 +128,13 @@ class Reader {
   private closed(node: Node, openedAt: number): Node {
     if (this.takes(')')) return node;
     if (!this.isAtEnd()) throw this.unexpected();
-    throw new ToolError('invalid_expression', `The bracket opened at position ${openedAt} is never closed.`);
+    throw new Refusal('invalid_expression', `The bracket opened at position ${openedAt} is never closed.`);
   }
 
   private nested(at: number, read: () => Node): Node {
     this.depth += 1;
     if (this.depth > MAX_NESTING) {
-      throw new ToolError(
+      throw new Refusal(
         'invalid_expression',
         `At position ${at} the expression is nested deeper than ${MAX_NESTING} levels.`,
       );
@@ -159,7 +159,7 @@ class Reader {
   }
 
   /** The failure for the next token, which cannot stand where it stands. */
-  unexpected(): ToolError {
+  unexpected(): Refusal {
     const { kind, text, at } = this.next;
     if (text === ',')
       return notUnderstood(text, at, 'A comma separates the arguments of a function; write 1000, not 1,000.');

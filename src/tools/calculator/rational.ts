@@ -1,4 +1,4 @@
-import { ToolError } from '../tool';
+import { Refusal } from '../../contracts/refusal';
 
 /** Digits that a numerator, a denominator and a written result have at most, intermediate ones too. */
 export const MAX_DIGITS = 1_000;
@@ -16,10 +16,10 @@ export interface Rational {
 
 /**
  * The fraction num/den in lowest terms.
- * @throws ToolError `division_by_zero`, or `result_too_large` when a part has more than `MAX_DIGITS` digits.
+ * @throws Refusal `division_by_zero`, or `result_too_large` when a part has more than `MAX_DIGITS` digits.
  */
 export function fraction(num: bigint, den: bigint = 1n): Rational {
-  if (den === 0n) throw new ToolError('division_by_zero', 'The expression divides by zero.');
+  if (den === 0n) throw new Refusal('division_by_zero', 'The expression divides by zero.');
   if (den === 1n) return bounded(num, 1n);
   const divisor = den < 0n ? -gcd(num, den) : gcd(num, den);
   return bounded(num / divisor, den / divisor);
@@ -51,7 +51,7 @@ export function floor(a: Rational): bigint {
 export function modulo(a: Rational, b: Rational): Rational {
   const divisor = b.num * a.den;
   if (divisor === 0n)
-    throw new ToolError('division_by_zero', 'The expression takes a remainder of a division by zero.');
+    throw new Refusal('division_by_zero', 'The expression takes a remainder of a division by zero.');
   const remainder = (((a.num * b.den) % divisor) + divisor) % divisor;
   return fraction(remainder, a.den * b.den);
 }
@@ -106,8 +106,8 @@ export function abs(a: bigint): bigint {
   return a < 0n ? -a : a;
 }
 
-export function tooLarge(): ToolError {
-  return new ToolError(
+export function tooLarge(): Refusal {
+  return new Refusal(
     'result_too_large',
     `The result, or one on the way to it, needs more than ${MAX_DIGITS} digits. Round on the way, or use smaller numbers.`,
   );

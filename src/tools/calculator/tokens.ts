@@ -1,4 +1,4 @@
-import { ToolError } from '../tool';
+import { Refusal } from '../../contracts/refusal';
 
 /** A piece of an expression. `at` is its position in characters, from 1, as messages name it. */
 export type Token =
@@ -27,7 +27,7 @@ const SIGN = /\*\*|[+\-*/%^!(),×·⋅÷−]/y;
 
 /**
  * Splits an expression into tokens; the last one is always `end`.
- * @throws ToolError `invalid_expression` at the first character that begins no token.
+ * @throws Refusal `invalid_expression` at the first character that begins no token.
  */
 export function tokenize(expression: string): Token[] {
   const tokens: Token[] = [];
@@ -51,10 +51,10 @@ export function tokenize(expression: string): Token[] {
 }
 
 /** The failure for something that has no meaning in an expression. `text` is what stands there. */
-export function notUnderstood(text: string, at: number, hint = ''): ToolError {
+export function notUnderstood(text: string, at: number, hint = ''): Refusal {
   const shown = text.length > LONGEST_QUOTE ? `${text.slice(0, LONGEST_QUOTE)}…` : text;
   const sentence = `\`${shown}\` at position ${at} is not understood.`;
-  return new ToolError('invalid_expression', hint === '' ? sentence : `${sentence} ${hint}`);
+  return new Refusal('invalid_expression', hint === '' ? sentence : `${sentence} ${hint}`);
 }
 
 /** Characters of the expression that a message repeats at most. */

@@ -25,7 +25,7 @@ const SMALLEST_NORMAL = 2 ** -1022;
 /**
  * What is said of a value: the number whose shortest form has exactly its digits; else, when it is exact and ends, all its
  * digits in a string; else the nearest number, not exact. Inexact values beyond the range of a double are strings with 34 digits.
- * @throws ToolError `result_too_large` when an exact decimal has more than `MAX_DIGITS` digits.
+ * @throws Refusal `result_too_large` when an exact decimal has more than `MAX_DIGITS` digits.
  */
 export function toResult({ rational, exact }: Value): Result {
   const nearest = nearestDouble(rational);

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { calculate, calculator } from '../../../src/tools/calculator';
-import { ToolError } from '../../../src/tools/tool';
+import { Refusal } from '../../../src/contracts/refusal';
 
-function failureOf(expression: string): ToolError {
+function failureOf(expression: string): Refusal {
   try {
     calculate(expression);
   } catch (error) {
-    if (error instanceof ToolError) return error;
+    if (error instanceof Refusal) return error;
     throw error;
   }
   throw new Error(`${expression} was calculated`);
@@ -222,7 +222,7 @@ describe('the calculator', () => {
       value: 84,
       exact: true,
     });
-    await expect(calculator.call({ expression: 'x' }, context)).rejects.toThrow(ToolError);
+    await expect(calculator.call({ expression: 'x' }, context)).rejects.toThrow(Refusal);
   });
 });
 
@@ -354,7 +354,7 @@ describe('any expression', () => {
           expect(String(value).length).toBeLessThanOrEqual(1_002);
           expect(typeof exact).toBe('boolean');
         } catch (error) {
-          if (!(error instanceof ToolError)) throw error;
+          if (!(error instanceof Refusal)) throw error;
           expect(codes).toContain(error.code);
           expect(error.message.length).toBeLessThan(300);
           // Messages are stored: no NUL, no lone surrogate.

@@ -1,0 +1,104 @@
+import type { Step } from '../../src/contracts/plan';
+import type { Run } from '../../src/contracts/run';
+import { eventually } from '../support/eventually';
+import { startSystem, type System } from '../support/stack';
+
+describe('Cancelling a run', () => {
+  let system: System;
+  beforeAll(async () => {
+    system = await startSystem();
+  });
+  afterAll(() => system.stop());
+
+  const cancel = async (run_id: string) => {
+    const reply = await system.request(`/v1/runs/${run_id}/cancel`, {
+      method: 'POST',
+      body: JSON.stringify({ reason: 'changed my mind' }),
+    });
+    return { status: reply.status, run: (await reply.json()) as Run };
+  };
+  const started = (run_id: string, step_id: string) =>
+    eventually(async () =>
+      (await system.events(run_id)).some(
+        (event) => event.type === 'step.started' && event.step_id === step_id,
+      ),
+    );
+  /** Cancelled with the reason, one terminal event, nothing after it, every step at an end. */
+  const expectCancelled = async (run_id: string) => {
+    const run = await system.ended(run_id);
+    expect(run).toMatchObject({ status: 'cancelled', status_reason: 'changed my mind', answer: null });
+    const events = await system.events(run_id);
+    expect(events.map(({ seq }) => seq)).toEqual(events.map((_, i) => i + 1));
+    expect(events.at(-1)).toMatchObject({ type: 'run.cancelled', data: { reason: 'changed my mind' } });
+    const open = await system.database.db.query(
+      `select id from steps where run_id = $1 and status in ('pending', 'running', 'retrying', 'waiting')`,
+      [run_id],
+    );
+    expect(open).toEqual([]);
+    const { searchAttributes } = await system.describe(run_id, 'COMPLETED');
+    expect(searchAttributes.RunStatus).toEqual(['cancelled']);
+    return events;
+  };
+  const one = (tool: string): Step[] => [
+    { id: 'one', tool, input: { ms: 50_000 } },
+    { id: 'two', tool: 'todo.add', input: { text: 'never' }, needs: ['one'] },
+  ];
+
+  test('stops a slow step that listens', async () => {
+    const { id } = await system.submit({ goal: 'wait', plan: { steps: one('test.wait') } });
+    await started(id, 'one');
+    expect(await cancel(id)).toMatchObject({ status: 202, run: { status: 'cancelling' } });
+    await expectCancelled(id);
+  });
+
+  test('does not wait for a tool that ignores its signal, and refuses what it brings later', async () => {
+    const { id } = await system.submit({
+      goal: 'wait',
+      plan: { steps: [{ id: 'one', tool: 'test.deaf', input: { ms: 3_000 } }] },
+    });
+    await started(id, 'one');
+    await cancel(id);
+    const events = await expectCancelled(id);
+    // A later run of the same length ends after the deaf one would have: by then its late result has been refused.
+    const later = await system.submit({
+      goal: 'wait',
+      plan: { steps: [{ id: 'one', tool: 'test.wait', input: { ms: 3_000 } }] },
+    });
+    await system.ended(later.id);
+    expect(await system.events(id)).toEqual(events);
+  });
+
+  test('stops a chain of instant steps', async () => {
+    const chain: Step[] = Array.from({ length: 50 }, (_, i) => ({
+      id: `s${i}`,
+      tool: 'todo.add',
+      input: { text: `todo ${i}` },
+      ...(i > 0 && { needs: [`s${i - 1}`] }),
+    }));
+    const { id } = await system.submit({ goal: 'chain', user: 'chain', plan: { steps: chain } });
+    await started(id, 's2');
+    const { status } = await cancel(id);
+    expect(status).toBe(202);
+    const events = await expectCancelled(id);
+    const completed = events.filter(({ type }) => type === 'step.completed').length;
+    expect(completed).toBeLessThan(50);
+    const [todos] = await system.database.db.query<{ n: number }>(
+      `select count(*)::int as n from todos where "user" = 'chain'`,
+    );
+    expect(todos!.n).toBe(completed);
+  });
+
+  test('ends a queued run at once, and its workflow finds it over', async () => {
+    await system.worker.stop();
+    const { id } = await system.submit({ goal: 'What is 1 + 1?' });
+    expect(await cancel(id)).toMatchObject({ status: 200, run: { status: 'cancelled' } });
+    system.worker = await system.startWorker();
+    await expectCancelled(id);
+  });
+
+  test('says 200 and changes nothing once a run is over', async () => {
+    const { id } = await system.submit({ goal: 'What is 1 + 1?' });
+    const before = await system.ended(id);
+    expect(await cancel(id)).toEqual({ status: 200, run: before });
+  });
+});
