@@ -60,6 +60,9 @@ const Settings = z.object({
     .default('')
     .transform((text) => text.split(',').filter((path) => path !== '')),
 
+  /** Folder of the development stack's data and logs; only `npm start` and `npm run demo` look at it. `.longhaul` when unset. */
+  LONGHAUL_HOME: z.string().optional(),
+
   /** Rules that new runs begin with. */
   LONGHAUL_MAX_STEPS: wholeNumber(1, 500).default(50),
   LONGHAUL_MAX_PARALLEL_STEPS: wholeNumber(1, 100).default(10),

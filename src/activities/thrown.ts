@@ -5,7 +5,7 @@ import { storableText } from './storable';
 const MAX_MESSAGE = 2_000;
 
 /**
- * The failure that a tool means by what it threw, which may be anything. It names its failure by a code of the table (`ToolError`,
+ * The failure that a tool means by what it threw, which may be anything. It names its failure by a code of the table (`Refusal`,
  * of which a pack may bring a copy of its own, so the class is not asked); whatever else it throws is a `tool_error`.
  */
 export function failureOf(thrown: unknown): Failure {

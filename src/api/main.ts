@@ -64,8 +64,7 @@ async function main(): Promise<void> {
   await stopRequest();
   log.info('The API stops.');
   const closed = new Promise((resolve) => server.close(resolve));
-  await sockets.close();
-  await hub.close(); // ends the streams, so that the server can close
+  await Promise.all([sockets.close(), hub.close()]); // ends the streams, so that the server can close
   setTimeout(() => server.closeAllConnections(), CLOSE_WITHIN_MS).unref();
   server.closeIdleConnections();
   await closed;

@@ -10,12 +10,12 @@ import { INTERRUPTED, onSignals } from './signals';
 import { readStackNote, type StackNote } from './stack-note';
 import { startStack } from './supervisor';
 
-/* `npm run demo`: one run from its submission to its answer. The answer goes to stdout, everything else to stderr. */
+/* `npm run demo`: one run from its submission to its answer; package.json says of which goal. The answer goes to stdout, everything else to stderr. */
 
-const GOAL = 'calculate 12 * 7 and (3 + 4) ^ 2, add both results as todos, then list all todos';
 /** Exit code of the command line for a run that did not end well. */
 const RUN_FAILED = 3;
 
+const goal = process.argv[2] ?? '';
 const env = inheritedEnvironment();
 const root = join(__dirname, '..', '..');
 const home = env.LONGHAUL_HOME || join(root, '.longhaul');
@@ -51,7 +51,7 @@ async function demonstrate(api: StackNote): Promise<number> {
   // A user of its own: the list then holds the todos of this demo and no others.
   const user = `demo-${randomBytes(4).toString('hex')}`;
   const headers = { Authorization: `Bearer ${api.key}` };
-  log(`\nGoal: ${GOAL}\n`);
+  log(`\nGoal: ${goal}\n`);
   const run = await submit(api, headers, user);
   const colours = process.stderr.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb';
   const view = await followRun(
@@ -71,7 +71,7 @@ async function submit(api: StackNote, headers: Record<string, string>, user: str
   const reply = await fetch(`${api.api_url}/v1/runs`, {
     method: 'POST',
     headers: { ...headers, 'Content-Type': 'application/json', 'Idempotency-Key': user },
-    body: JSON.stringify({ goal: GOAL, user }),
+    body: JSON.stringify({ goal, user }),
     signal: interrupted.signal,
   });
   if (reply.status !== 202) throw new Error(`The API refused the run: ${reply.status} ${await reply.text()}`);

@@ -10,7 +10,7 @@ export function welcome({
   logs,
 }: StackUrls): string {
   const authorization = `-H 'Authorization: Bearer ${key}'`;
-  const goal = `{"goal":"calculate 12 * 7 and (3 + 4) ^ 2, add both results as todos, then list all todos"}`;
+  const goal = `{"goal":"calculate 6 * 7 and 10 / 4, then add both results as todos and list my todos"}`;
   return `
 Longhaul is ready.
 

@@ -37,7 +37,8 @@ export const calculator: PureTool = {
     type: 'object',
     properties: {
       expression: {
-        type: 'string',
+        // A reference to an earlier result stands alone as a number.
+        type: ['string', 'number'],
         minLength: 1,
         maxLength: MAX_LENGTH,
         description: 'For example `12 * 7` or `round(100 / 3, 2)`.',
@@ -46,5 +47,5 @@ export const calculator: PureTool = {
     required: ['expression'],
     additionalProperties: false,
   },
-  call: async (input) => calculate((input as { expression: string }).expression),
+  call: async (input) => calculate(String((input as { expression: string | number }).expression)),
 };

@@ -4,6 +4,7 @@ import type { StepResult } from '../../src/contracts/step-result';
 import { takeFence } from '../../src/db/steps';
 import { interrupted, depsWith, plannedRun, pure, stepOf, transactional, use } from '../support/activities';
 import { createTestDatabase, type TestDatabase } from '../support/database';
+import { eventually } from '../support/eventually';
 import { blocked, eventsOf, gate, newRun, typesOf } from '../support/runs';
 import { atOnce } from '../support/fakes';
 
@@ -261,6 +262,9 @@ describe('a slow step', () => {
       await next();
     });
     const result = use({ ...deps, db }, run_id, 'one');
+    await eventually(async () => (await stepOf(test_db.db, run_id, 'one'))['fence'] === 2, {
+      what: 'the second start',
+    });
     (await next()).resolve('done');
     await result;
     expect(await factsOf(run_id)).toEqual([

@@ -1,7 +1,9 @@
 import { ECHO, depsWith, plannedRun, pure, stepOf, transactional, use } from '../support/activities';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { RULES, eventsOf, rowOf, typesOf } from '../support/runs';
-import { ToolError, type PureTool } from '../../src/tools/tool';
+import { Interrupted } from '../../src/activities/call-tool';
+import { Refusal } from '../../src/contracts/refusal';
+import type { PureTool } from '../../src/tools/tool';
 import type { RunEvent } from '../../src/contracts/event';
 import type { ShortStep } from '../support/activities';
 
@@ -18,7 +20,7 @@ function throwing(...thrown: unknown[]): PureTool {
   });
 }
 const failing = (code: 'todo_not_found' | 'tool_error') =>
-  pure('failing', () => Promise.reject(new ToolError(code, 'It fails.')), { max_attempts: 1 });
+  pure('failing', () => Promise.reject(new Refusal(code, 'It fails.')), { max_attempts: 1 });
 
 const of = (events: RunEvent[], step_id: string) => events.filter((event) => event.step_id === step_id);
 const lastOf = async (run_id: string) => (await eventsOf(test_db.db, run_id)).at(-1);
@@ -383,7 +385,6 @@ describe('the limits of a tool', () => {
     const deps = depsWith(test_db.db, [deaf]);
     const run_id = await plannedRun(deps, [{ id: 'one', tool: 'deaf' }]);
     const before = await stepOf(test_db.db, run_id, 'one');
-    const { Interrupted } = await import('../../src/activities/call-tool');
     await expect(use(deps, run_id, 'one', cancel.signal)).rejects.toBeInstanceOf(Interrupted);
     await expect(use(deps, run_id, 'one', cancel.signal)).rejects.toBeInstanceOf(Interrupted);
     expect(await stepOf(test_db.db, run_id, 'one')).toEqual(before);

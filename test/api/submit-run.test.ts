@@ -169,7 +169,7 @@ describe('plan that a client hands in', () => {
   });
 
   test.each<[object, string, string]>([
-    [{ when: { ref: 'a.value' } }, '/when/op', 'is missing'],
+    [{ when: { ref: 'a.value' } }, '/when/op', 'expected one of'],
     [{ when: { ref: 'a.value', op: 'like' } }, '/when/op', 'expected one of'],
     [
       { when: { all: [{ ref: 'a', op: 'exists' }, { not: { any: [] } }] } },

@@ -268,6 +268,21 @@ describe('WebSocket client that breaks the rules', () => {
   });
 });
 
+describe('server that stops', () => {
+  test('says 1001 to its readers, and does not wait for those that do not answer', async () => {
+    const server = await startApiServer();
+    const run = await startedRun(server);
+    const ws = await openWs(server, `/ws/runs/${run.id}`);
+    const mute = await openWs(server, `/ws/runs/${run.id}`);
+    await eventually(() => ws.events().length === 2 && mute.events().length === 2);
+    mute.socket.pause();
+    await server.stop();
+    expect(await ws.closed()).toEqual([1001, 'The server stops.']);
+    expect(server.readers()).toBe(0);
+    mute.socket.terminate();
+  });
+});
+
 describe('request that offers another protocol in passing', () => {
   test('is served as if it had not', async () => {
     const body = '{"goal":"2 + 2"}';

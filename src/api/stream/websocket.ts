@@ -10,11 +10,13 @@ import { serveSession } from './ws-session';
 const PROTOCOL = 'longhaul.v1';
 /** Size of a frame that a client sends, bytes; larger ones close the socket with 1009. */
 const MAX_FRAME = 65_536;
+/** Time that clients get to answer when the server stops, milliseconds. */
+const GOODBYE_WITHIN_MS = 1_000;
 const PATH = /^\/ws\/runs\/([^/]+)\/?$/;
 /** Headers that ask for another protocol on the same connection. */
 const UPGRADE_HEADERS = new Set(['connection', 'upgrade', 'http2-settings']);
 
-/** Serves `GET /ws/runs/{id}` on a server. @returns what ends all sessions, with 1001. */
+/** Serves `GET /ws/runs/{id}` on a server. @returns what ends all sessions, with 1001, and resolves when they have. */
 export function attachWebSocket(server: Server, deps: ApiDeps): { close(): Promise<void> } {
   const { public_url } = deps.settings;
   const sockets = new WebSocketServer({
@@ -47,10 +49,23 @@ export function attachWebSocket(server: Server, deps: ApiDeps): { close(): Promi
   });
   return {
     async close() {
-      for (const ws of sockets.clients) ws.close(1001, 'The server stops.');
+      const open = [...sockets.clients];
       sockets.close();
+      await Promise.all(open.map(sayGoodbye));
     },
   };
+}
+
+/** Closes a socket with 1001 and waits until it is; one whose client does not answer would hold the process for long. */
+function sayGoodbye(ws: WebSocket): Promise<void> {
+  return new Promise((resolve) => {
+    const late = setTimeout(() => ws.terminate(), GOODBYE_WITHIN_MS);
+    ws.once('close', () => {
+      clearTimeout(late);
+      resolve();
+    });
+    ws.close(1001, 'The server stops.');
+  });
 }
 
 /** By hand: `new URL` throws for addresses such as `//`, and nobody would catch that here. */

@@ -27,6 +27,8 @@ interface TodoUse {
   step: number;
   kind: 'add' | 'complete' | 'remove' | 'list';
   text: string | null;
+  /** It may be left out by its condition. */
+  isConditional: boolean;
 }
 
 /** How a clause hangs together with the rest, for each of its steps. */
@@ -165,12 +167,13 @@ export class PlanBuilder {
   }
 
   private useTodos(
-    use: Omit<TodoUse, 'step'>,
+    wanted: Pick<TodoUse, 'kind' | 'text'>,
     title: string,
     input: Record<string, unknown>,
     uses: readonly number[],
     setting: Setting,
   ): void {
+    const use = { ...wanted, isConditional: setting.when !== null };
     const before = this.todoUses.filter((other) => conflicts(other, use)).map(({ step }) => step);
     const step = this.list.add({
       tool: `todo.${use.kind}`,
@@ -236,10 +239,13 @@ function opposite(condition: Condition): Condition {
   return { ...rest, op: OPPOSITE[op] };
 }
 
-/** Whether the order of two uses of the todo list shows. Adding in any order gives the same todos. */
+/**
+ * Whether the order of two uses of the todo list shows. That of two adds does, as a list keeps the order in which it grew; but one
+ * that may be left out holds no other up.
+ */
 function conflicts(before: Omit<TodoUse, 'step'>, now: Omit<TodoUse, 'step'>): boolean {
   if (before.kind === 'list' || now.kind === 'list') return before.kind !== now.kind;
-  if (before.kind === 'add' && now.kind === 'add') return false;
+  if (before.kind === 'add' && now.kind === 'add') return !before.isConditional && !now.isConditional;
   return before.text === null || now.text === null || before.text === now.text;
 }
 

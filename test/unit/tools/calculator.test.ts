@@ -203,6 +203,11 @@ describe('the calculator', () => {
     expect(calculate('-'.repeat(999) + '1').value).toBe(-1);
   });
 
+  test('takes a number for an expression, as a reference alone gives it', async () => {
+    expect(await calculator.call({ expression: 1e21 }, context)).toEqual({ value: 1e21, exact: true });
+    expect(await calculator.call({ expression: -0.5 }, context)).toEqual({ value: -0.5, exact: true });
+  });
+
   test('is a pure instant tool whose call gives the result', async () => {
     expect(calculator).toMatchObject({
       name: 'calculator',
