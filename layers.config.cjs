@@ -67,6 +67,7 @@ const extra = {
   'api/main': { values: ['config', 'process-end'], npm: ['@temporalio/client'] },
   'workers/main': { values: ['config', 'process-end'], npm: [] },
   'workers/run-workers': { values: ['config', 'process-end'], npm: ['@temporalio/client'] },
+  'workers/build-bundle': { values: ['process-end'], npm: [] },
   'dev/main': { values: ['config'], npm: [] },
   'dev/demo': { values: ['config'], npm: [] },
   // Holds a connection of its own, whose lock elects the one process that reconciles.

@@ -16,17 +16,24 @@ interface Row {
 }
 
 const [file = '', ...lists] = process.argv.slice(2);
-const catalogues = new Map(lists.map((list) => catalogueOf(JSON.parse(readFileSync(list, 'utf8')) as ToolList)));
+const catalogues = new Map(
+  lists.map((list) => catalogueOf(JSON.parse(readFileSync(list, 'utf8')) as ToolList)),
+);
 const rules = { max_steps: 50, max_input_bytes: 65_536 };
 const checkInput = createInputCheck();
-const rows = readFileSync(file, 'utf8').trim().split('\n').map((line) => JSON.parse(line) as Row);
+const rows = readFileSync(file, 'utf8')
+  .trim()
+  .split('\n')
+  .map((line) => JSON.parse(line) as Row);
 let differing = 0;
 for (const { id, tools, plan, defects } of rows) {
   const findings = checkPlan(plan.steps, { tools: catalogues.get(tools)!, rules, checkInput });
   const found = [...new Set(findings.map(({ code }) => code))].sort();
   if (found.join() === defects.join()) continue;
   differing += 1;
-  process.stdout.write(`${id}: found ${found.join(' ') || 'nothing'}, stated ${defects.join(' ') || 'nothing'}\n`);
+  process.stdout.write(
+    `${id}: found ${found.join(' ') || 'nothing'}, stated ${defects.join(' ') || 'nothing'}\n`,
+  );
 }
 process.stdout.write(`${rows.length} plans, ${rows.length - differing} with exactly the stated defects\n`);
 process.exitCode = differing === 0 ? 0 : 1;

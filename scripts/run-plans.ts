@@ -19,7 +19,10 @@ interface Row {
 async function main(file: string): Promise<number> {
   const stack = readStackNote(join(__dirname, '..', '.longhaul'));
   if (stack === undefined) throw new Error('No stack is running. Start one with `npm start` first.');
-  const rows = readFileSync(file, 'utf8').trim().split('\n').map((line) => JSON.parse(line) as Row);
+  const rows = readFileSync(file, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Row);
   const wrong: string[] = [];
   let next = 0;
   const began = performance.now();
@@ -39,13 +42,18 @@ async function main(file: string): Promise<number> {
 }
 
 /** The value that the last step of a plan gave, or what the run ended with instead. */
-async function lastValue({ api_url, key }: { api_url: string; key: string }, { id, plan }: Row): Promise<unknown> {
+async function lastValue(
+  { api_url, key }: { api_url: string; key: string },
+  { id, plan }: Row,
+): Promise<unknown> {
   const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
   const body = JSON.stringify({ goal: id, plan });
   const submitted = await fetch(`${api_url}/v1/runs`, { method: 'POST', headers, body });
   const run = (await submitted.json()) as { id: string };
   if (submitted.status !== 202) return JSON.stringify(run);
-  const stream = await fetch(`${api_url}/v1/runs/${run.id}/events`, { headers: { ...headers, accept: 'text/event-stream' } });
+  const stream = await fetch(`${api_url}/v1/runs/${run.id}/events`, {
+    headers: { ...headers, accept: 'text/event-stream' },
+  });
   const events = (await stream.text())
     .split('\n')
     .filter((line) => line.startsWith('data: {"id"'))

@@ -32,7 +32,6 @@ export type EventType = keyof EventData;
 
 /** The four that end an attempt of a run; each attempt has exactly one, and only `run.reopened` may follow. */
 export const TERMINAL_EVENTS = ['run.completed', 'run.failed', 'run.cancelled', 'run.timed_out'] as const;
-export type TerminalEventType = (typeof TERMINAL_EVENTS)[number];
 
 /** A stored event, the same on every wire. `seq` counts 1, 2, 3 … per run without gaps. */
 export interface RunEvent<T extends EventType = EventType> {

@@ -3,8 +3,6 @@ import { z } from 'zod';
 /** Ids of steps; a reference `{id.path}` is only one when its id matches this rule. */
 export const STEP_ID = /^[a-z][a-z0-9_]{0,63}$/;
 
-export const StepId = z.string().regex(STEP_ID, 'must match ^[a-z][a-z0-9_]{0,63}$');
-
 const Scalar = z.union([z.string().max(10_000), z.number(), z.boolean(), z.null()]);
 
 export const CONDITION_OPS = ['eq', 'ne', 'gt', 'gte', 'lt', 'lte', 'in', 'contains', 'exists'] as const;

@@ -137,10 +137,20 @@ describe('a step that a run ends meanwhile', () => {
 });
 
 describe('a slow step', () => {
+  interface Call {
+    resolve: (output: unknown) => void;
+    reject: (error: Error) => void;
+    attempt: number;
+  }
+  const calls: Call[] = [];
+  const starts: Promise<unknown>[] = [];
+  afterEach(async () => {
+    for (const call of calls) call.reject(new Error('The test is over.'));
+    await Promise.allSettled(starts);
+  });
+
   /** A tool whose calls are answered from outside, in any order. */
   function awaited() {
-    const calls: { resolve: (output: unknown) => void; reject: (error: Error) => void; attempt: number }[] =
-      [];
     let called = gate();
     const tool = pure(
       'awaited',
@@ -167,6 +177,7 @@ describe('a slow step', () => {
     const start = async () => {
       const result = use(deps, run_id, 'one');
       result.catch(() => undefined); // asked for later
+      starts.push(result);
       return { result, call: await next() };
     };
     return { run_id, deps, start };
@@ -258,7 +269,7 @@ describe('a slow step', () => {
     const deps = depsWith(test_db.db, [tool]);
     const run_id = await plannedRun(deps, [{ id: 'one', tool: 'awaited' }]);
     const db = interrupted(test_db.db, async () => {
-      use(deps, run_id, 'one').catch(() => undefined);
+      starts.push(use(deps, run_id, 'one').catch(() => undefined));
       await next();
     });
     const result = use({ ...deps, db }, run_id, 'one');

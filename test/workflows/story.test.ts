@@ -1,4 +1,5 @@
-import { ApplicationFailure, CancelledFailure, WorkflowFailedError } from '@temporalio/client';
+import type { WorkflowFailedError } from '@temporalio/client';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/client';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Ending } from '../../src/contracts/ending';
 import type { OutlineStep } from '../../src/contracts/outline';

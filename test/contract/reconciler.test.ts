@@ -1,0 +1,195 @@
+import { connectionOptions } from '../../src/db/database';
+import { newId } from '../../src/db/new-id';
+import { Reconciler } from '../../src/runs/reconcile';
+import { createTestDatabase, type TestDatabase } from '../support/database';
+import { eventually } from '../support/eventually';
+import { fakeWorkflows, type FakeWorkflows } from '../support/fakes';
+import { newRun, rowOf } from '../support/runs';
+
+describe('the reconciler', () => {
+  let test_db: TestDatabase;
+  let workflows: FakeWorkflows;
+  const open: Reconciler[] = [];
+  const faults: string[] = [];
+  beforeEach(async () => {
+    test_db = await createTestDatabase();
+    workflows = fakeWorkflows();
+    faults.length = 0;
+  });
+  afterEach(async () => {
+    await Promise.all(open.splice(0).map((reconciler) => reconciler.close()));
+    await test_db.drop();
+  });
+
+  function begin(name = 'test reconciler', of = workflows): Reconciler {
+    const reconciler = new Reconciler({
+      db: test_db.db,
+      lock: connectionOptions(test_db.url, name),
+      workflows: of,
+      onFault: (what) => void faults.push(what),
+    });
+    open.push(reconciler);
+    reconciler.start();
+    return reconciler;
+  }
+  /** A run that a submit left behind a while ago. */
+  async function leftBehind(): Promise<string> {
+    const run_id = await newRun(test_db.db);
+    await test_db.db.query(`update runs set created_at = now() - interval '1 minute' where id = $1`, [
+      run_id,
+    ]);
+    return run_id;
+  }
+  async function wished({ closed = false, age = '1 minute' } = {}): Promise<string> {
+    const run_id = await newRun(test_db.db);
+    await test_db.db.query(`update runs set status = 'cancelling' where id = $1`, [run_id]);
+    await test_db.db.query(
+      `insert into wishes (id, run_id, attempt, kind, actor, created_at, closed_at)
+       values ($1, $2, 1, 'cancel', 'key_1', now() - $3::interval, case when $4 then now() end)`,
+      [newId('wish'), run_id, age, closed],
+    );
+    return run_id;
+  }
+  const isMarked = async (run_id: string) =>
+    (await rowOf(test_db.db, run_id))['workflow_started_at'] !== null;
+  const kill = (name: string) =>
+    test_db.db.query(
+      'select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1 and datname = current_database()',
+      [name],
+    );
+
+  test('starts what was left behind, marks it and starts it once', async () => {
+    const runs = [await leftBehind(), await leftBehind()];
+    begin();
+    for (const run_id of runs) await eventually(() => isMarked(run_id));
+    const later = await leftBehind();
+    await eventually(() => isMarked(later));
+    expect(workflows.started.map(({ id }) => id)).toEqual([...runs, later]);
+    expect(workflows.started[0]).toMatchObject({
+      id: runs[0],
+      tenant: 'tenant',
+      goal: 'a goal',
+      origin: { type: 'api' },
+    });
+    expect(faults).toEqual([]);
+  });
+
+  test('leaves alone what is fresh, was marked, or is over', async () => {
+    const fresh = await newRun(test_db.db);
+    await test_db.db.query(`update runs set created_at = now() + interval '1 minute' where id = $1`, [fresh]);
+    const over = await leftBehind();
+    await test_db.db.query(`update runs set status = 'cancelled' where id = $1`, [over]);
+    const marked = await leftBehind();
+    await test_db.db.query('update runs set workflow_started_at = now() where id = $1', [marked]);
+    const due = await leftBehind();
+    begin();
+    await eventually(() => isMarked(due));
+    expect(workflows.started.map(({ id }) => id)).toEqual([due]);
+  });
+
+  test('tries again when Temporal is back', async () => {
+    workflows.away = true;
+    const run_id = await leftBehind();
+    begin();
+    await eventually(() => faults.length >= 2);
+    expect(await isMarked(run_id)).toBe(false);
+    expect(faults[0]).toBe(`Run ${run_id} could not be started`);
+    workflows.away = false;
+    await eventually(() => isMarked(run_id));
+  });
+
+  test('is held up by no run that Temporal refuses', async () => {
+    const refused = await leftBehind();
+    workflows.refused.add(refused);
+    const wish = await wished();
+    const run_id = await leftBehind();
+    begin();
+    await eventually(() => isMarked(run_id));
+    await eventually(() => workflows.woken.includes(wish));
+    expect(await isMarked(refused)).toBe(false);
+  });
+
+  test('repeats wishes until they are closed', async () => {
+    const run_id = await wished();
+    const closed = await wished({ closed: true });
+    const fresh = await wished({ age: '-1 minute' });
+    begin();
+    await eventually(() => workflows.woken.length >= 2, { what: 'a second wake-up' });
+    await test_db.db.query('update wishes set closed_at = now() where run_id = $1', [run_id]);
+    expect(new Set(workflows.woken)).toEqual(new Set([run_id]));
+    expect(workflows.woken).not.toContain(closed);
+    expect(workflows.woken).not.toContain(fresh);
+  });
+
+  test('forgets keys that expired and keeps the others', async () => {
+    const run_id = await newRun(test_db.db);
+    for (const [key, expires] of [
+      ['old', '-1 minute'],
+      ['young', '1 minute'],
+    ]) {
+      await test_db.db.query(
+        `insert into idempotency_keys (tenant, route, key, body_hash, run_id, expires_at)
+         values ('tenant', 'route', $1, '\\x00', $2, now() + $3::interval)`,
+        [key, run_id, expires],
+      );
+    }
+    begin();
+    const keys = () => test_db.db.query('select key from idempotency_keys');
+    await eventually(async () => (await keys()).length === 1);
+    expect(await keys()).toEqual([{ key: 'young' }]);
+  });
+
+  test('is one of all processes; another takes over when its connection is lost', async () => {
+    const others = fakeWorkflows();
+    begin('first reconciler');
+    const first = await leftBehind();
+    await eventually(() => isMarked(first));
+    begin('second reconciler', others);
+    const second = await leftBehind();
+    await eventually(() => isMarked(second));
+    expect([workflows.started.length, others.started.length]).toEqual([2, 0]);
+
+    const lost = open[0]!;
+    await kill('first reconciler');
+    const third = await leftBehind();
+    await eventually(() => isMarked(third));
+    expect([...workflows.started, ...others.started]).toHaveLength(3);
+    await lost.close();
+    const fourth = await leftBehind();
+    await eventually(() => isMarked(fourth));
+    expect(others.started.map(({ id }) => id)).toContain(fourth);
+    expect(workflows.started.map(({ id }) => id)).not.toContain(fourth);
+  });
+
+  test('never is two at once, however often connections are lost', async () => {
+    const holders = async () => {
+      const rows = await test_db.db.query(
+        `select pid from pg_locks where locktype = 'advisory' and objid = 7240003 and granted
+           and database = (select oid from pg_database where datname = current_database())`,
+      );
+      return rows.length;
+    };
+    for (const name of ['one', 'two', 'three']) begin(name);
+    for (const name of ['one', 'two', 'three', 'one']) {
+      await eventually(async () => (await holders()) === 1, { what: 'one to be elected' });
+      await kill(name);
+      const run_id = await leftBehind();
+      await eventually(() => isMarked(run_id));
+      expect(await holders()).toBe(1);
+    }
+    const started = workflows.started.map(({ id }) => id);
+    expect(new Set(started).size).toBe(started.length);
+  });
+
+  test('gives its election back when it stops', async () => {
+    const first = begin('first reconciler');
+    const run_id = await leftBehind();
+    await eventually(() => isMarked(run_id));
+    await first.close();
+    const others = fakeWorkflows();
+    begin('second reconciler', others);
+    const next = await leftBehind();
+    await eventually(() => isMarked(next));
+    expect(others.started.map(({ id }) => id)).toEqual([next]);
+  });
+});
