@@ -1,4 +1,5 @@
-import { Pool, type PoolClient, type PoolConfig } from 'pg';
+import { createHash } from 'node:crypto';
+import { Pool, type PoolClient, type PoolConfig, type QueryConfig } from 'pg';
 import type { Tx } from './tx';
 import { Unavailable, isConnectionFault } from './unavailable';
 
@@ -29,10 +30,11 @@ export interface DatabaseOptions {
 /** Opens a pool; connects when first asked. */
 export function openDatabase({ url, pool: max, name, onIdleError }: DatabaseOptions): Database {
   const pool = new Pool({ ...connectionOptions(url, name), max });
+  const prepare = preparing();
   pool.on('error', (error) => onIdleError?.(error));
   return {
-    query: (text, values) => guarded(async () => rowsOf(await pool.query(statement(text, values)))),
-    transaction: (work) => guarded(() => inTransaction(pool, work)),
+    query: (text, values) => guarded(async () => rowsOf(await pool.query(prepare(text, values)))),
+    transaction: (work) => guarded(() => inTransaction(pool, prepare, work)),
     close: () => pool.end(),
   };
 }
@@ -49,14 +51,14 @@ export function connectionOptions(url: string, name: string): PoolConfig {
   };
 }
 
-async function inTransaction<T>(pool: Pool, work: (tx: Tx) => Promise<T>): Promise<T> {
+async function inTransaction<T>(pool: Pool, prepare: Prepare, work: (tx: Tx) => Promise<T>): Promise<T> {
   const client = await pool.connect();
   let broken: Error | undefined;
   const onError = (error: Error) => (broken = error); // without a listener a lost connection ends the process
   client.on('error', onError);
   try {
     await client.query('begin');
-    const result = await work(txOver(client));
+    const result = await work(txOver(client, prepare));
     await client.query('commit');
     return result;
   } catch (error) {
@@ -68,25 +70,24 @@ async function inTransaction<T>(pool: Pool, work: (tx: Tx) => Promise<T>): Promi
   }
 }
 
-function txOver(client: PoolClient): Tx {
-  return { query: async (text, values) => rowsOf(await client.query(statement(text, values))) };
+function txOver(client: PoolClient, prepare: Prepare): Tx {
+  return { query: async (text, values) => rowsOf(await client.query(prepare(text, values))) };
 }
+
+type Prepare = (text: string, values: unknown[] | undefined) => QueryConfig;
 
 /**
- * Statements are prepared once per connection under a name of their own text: parsing and planning cost more than running
- * them. Texts come from our source alone, so there are few.
+ * Statements are prepared once per connection, under a name of their own text: parsing and planning cost more than running them. Texts
+ * come from our source alone, so there are few, and the hash of each is kept: making it costs as much as sending the text.
  */
-function statement(text: string, values: unknown[] | undefined) {
-  return values === undefined ? { text } : { name: nameOf(text), text, values };
-}
-
-/** FNV-1a over the text, with its length: short enough for Postgres' 63 characters. */
-function nameOf(text: string): string {
-  let hash = 0xcbf29ce484222325n;
-  for (let i = 0; i < text.length; i += 1) {
-    hash = ((hash ^ BigInt(text.charCodeAt(i))) * 0x100000001b3n) & 0xffffffffffffffffn;
-  }
-  return `${hash.toString(36)}_${text.length}`;
+function preparing(): Prepare {
+  const names = new Map<string, string>();
+  return (text, values) => {
+    if (values === undefined) return { text };
+    const name = names.get(text) ?? createHash('sha1').update(text).digest('hex');
+    names.set(text, name);
+    return { name, text, values };
+  };
 }
 
 function rowsOf<Row>(result: { rows: unknown[] }): Row[] {

@@ -14,7 +14,7 @@ const GRACE = '1 s';
 /**
  * Carries a plan out: every step starts as soon as its own inputs are there. Ends when all have ended, or when one that the plan
  * cannot do without has failed; then the others are told to stop.
- * @throws Ended `step_failed`
+ * @throws Ended `step_failed`, or what was wished
  */
 export async function carryOut(
   { run_id, rules }: RunInput,
@@ -24,26 +24,46 @@ export async function carryOut(
   const steps = new Map(outline.steps.map((step) => [step.id, step]));
   const ended = new Map<string, StepResult['status']>();
   const running = new Map<string, Promise<StepResult>>();
-  const scope = new CancellationScope();
   const progress = () => ({ ended, running: new Set(running.keys()) });
-  try {
-    while (!isDone(outline, progress())) {
+
+  function take(id: string, result: StepResult): void {
+    if (result.step_id !== id) throw new Error(`Asked for ${id}, got the result of ${result.step_id}.`);
+    running.delete(id);
+    ended.set(id, result.status);
+    for (const skipped of result.skipped) ended.set(skipped, 'skipped');
+    heed(result);
+    const stops = result.status === 'failed' && steps.get(id)!.on_failure === 'stop';
+    if (stops) throw failedWith(stepFailed(id));
+  }
+
+  // Callbacks and not a loop around a race: the SDK keeps a stack trace for every promise of a workflow, and a race makes one
+  // for each step in flight each time one of them ends.
+  function flow(done: () => void, fail: (error: unknown) => void): void {
+    const goOn = () => {
       for (const id of startable(outline, progress(), rules.max_parallel_steps)) {
-        running.set(
-          id,
-          scope.run(() => useTool(run_id, outline.plan_version, steps.get(id)!)),
-        );
+        const step = useTool(run_id, outline.plan_version, steps.get(id)!);
+        running.set(id, step);
+        step.then((result) => attempt(() => take(id, result)), fail);
       }
-      if (isStuck(outline, progress())) throw new Error('No step may start and the plan is not done.');
-      // A step that ignores its cancellation must not hold the story: the request itself ends the wait.
-      const result = await Promise.race([...running.values(), scope.cancelRequested]);
-      running.delete(result.step_id);
-      ended.set(result.step_id, result.status);
-      for (const id of result.skipped) ended.set(id, 'skipped');
-      heed(result);
-      const stops = result.status === 'failed' && steps.get(result.step_id)!.on_failure === 'stop';
-      if (stops) throw failedWith(stepFailed(result.step_id));
-    }
+      if (isDone(outline, progress())) done();
+      else if (isStuck(outline, progress())) throw new Error('No step may start and the plan is not done.');
+    };
+    const attempt = (act: () => void) => {
+      try {
+        act();
+        goOn();
+      } catch (error) {
+        fail(error);
+      }
+    };
+    // A step that ignores its cancellation must not hold the story: the request itself ends the wait.
+    CancellationScope.current().cancelRequested.catch(fail);
+    attempt(() => undefined);
+  }
+
+  const scope = new CancellationScope();
+  try {
+    await scope.run(() => new Promise<void>(flow));
   } finally {
     if (running.size > 0) {
       scope.cancel();

@@ -98,6 +98,34 @@ describe('two workers on one step', () => {
     expect(await stepOf(test_db.db, run_id, 'four')).toMatchObject({ status: 'skipped' });
     expect((await factsOf(run_id)).filter(([type]) => type === 'step.skipped')).toHaveLength(3);
   });
+
+  test('that skip at once see what the other decided', async () => {
+    const deps = depsWith(test_db.db, [pure('giving', () => Promise.resolve({ n: 1 }))]);
+    const when = { ref: 'one.n', op: 'eq', value: 2 } as const;
+    const run_id = await plannedRun(deps, [
+      { id: 'one', tool: 'giving' },
+      { id: 'two', tool: 'giving', when },
+      { id: 'three', tool: 'giving', when },
+      { id: 'four', tool: 'giving', needs: ['two', 'three'], join: 'any' },
+    ]);
+    await use(deps, run_id, 'one');
+    // Holds the row of the run: both have decided, or wait to decide, before either is committed.
+    const { opened, open } = gate();
+    const holds = gate();
+    const holder = test_db.db.transaction(async (tx) => {
+      await tx.query('select 1 from runs where id = $1 for no key update', [run_id]);
+      holds.open();
+      await opened;
+    });
+    await holds.opened;
+    const both = ['two', 'three'].map((step) => use(deps, run_id, step));
+    await blocked(test_db.db, 2);
+    open();
+    const results = await Promise.all(both);
+    await holder;
+    expect(results.flatMap(({ skipped }) => skipped)).toEqual(['four']);
+    expect((await typesOf(test_db.db, run_id)).at(-1)).toBe('step.skipped four');
+  });
 });
 
 describe('a step that a run ends meanwhile', () => {

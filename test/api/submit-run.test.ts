@@ -128,7 +128,7 @@ describe('plan that a client hands in', () => {
       ['/plan/steps/0/input/expression'],
       'unknown_reference',
     ],
-    ['an input of the wrong type', [add('a', 7)], ['/plan/steps/0/input/expression'], 'invalid_input'],
+    ['an input of the wrong type', [add('a', [7])], ['/plan/steps/0/input/expression'], 'invalid_input'],
     ['51 steps', Array.from({ length: 51 }, (_, i) => add(`s${i}`, '1')), ['/plan/steps'], 'too_many_steps'],
     ['no steps', [], ['/plan/steps'], 'empty_plan'],
   ])('is refused for %s, by pointer', async (_what, steps, pointers, code) => {

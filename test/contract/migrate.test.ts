@@ -83,6 +83,13 @@ describe('migrations', () => {
     expect(await migrate(test_db.url, folder)).toEqual(['0002_broken.sql', '0003_third.sql']);
   });
 
+  test('leave nothing of a file that cannot be noted as applied', async () => {
+    const never = `alter table schema_migrations add check (name <> '0002_unnoted.sql');`;
+    write('0002_unnoted.sql', `create table two (); ${never}`);
+    await expect(migrate(test_db.url, folder)).rejects.toThrow('0002_unnoted.sql failed');
+    expect(await there('two')).toBe(false);
+  });
+
   test('of a newer release do not trouble an older one', async () => {
     write('0002_newer.sql', 'create table two ();');
     await migrate(test_db.url, folder);
