@@ -20,7 +20,7 @@ const ALONE = 30;
 /** Runs in flight, and runs in all, per round. */
 const IN_FLIGHT = 50;
 const LOADED = 400;
-const GOAL = 'calculate 12 * 7, 3 + 4 and 10 - 2, then add the sum of them as a todo';
+const GOAL = 'calculate 12 * 7, 3 + 4 and 10 - 2, then calculate the sum of the results';
 const KEY = 'lh_bench_development_key_of_the_benchmarks';
 
 interface Side {

@@ -103,7 +103,7 @@ export const FAILURES = {
     kind: 'retryable',
     status: 503,
     title: 'The service cannot take this now',
-    hint: 'Try again after the time in `Retry-After`; nothing was changed.',
+    hint: 'Try again after the time in `Retry-After`; with an `Idempotency-Key`, a run that was taken all the same is not taken twice.',
   },
   internal: {
     kind: 'terminal',

@@ -7,6 +7,8 @@ import { Unavailable, isConnectionFault } from './unavailable';
 const CONNECT_TIMEOUT_MS = 2_000;
 /** Longest statement, milliseconds. Everything we ask is answered in a few. */
 const STATEMENT_TIMEOUT_MS = 10_000;
+/** A server that says nothing for longer than its own limit is gone, milliseconds. */
+const QUERY_TIMEOUT_MS = 12_000;
 /** A transaction whose process hangs gives its locks back after this, milliseconds. */
 const IDLE_TRANSACTION_TIMEOUT_MS = 10_000;
 
@@ -46,6 +48,7 @@ export function connectionOptions(url: string, name: string): PoolConfig {
     application_name: name,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     statement_timeout: STATEMENT_TIMEOUT_MS,
+    query_timeout: QUERY_TIMEOUT_MS,
     idle_in_transaction_session_timeout: IDLE_TRANSACTION_TIMEOUT_MS,
     keepAlive: true,
   };

@@ -22,7 +22,7 @@ const SYSTEM_CODES = new Set([
 ]);
 /** What the driver says without a code. */
 const DRIVER_WORDS =
-  /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable/i;
+  /Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error|not queryable/i;
 
 /**
  * Whether an error of the Postgres driver means that the server was not reached or went away. Known by its members, not its

@@ -1,6 +1,6 @@
 import type { Tx } from '../db/tx';
 import { openListener, type Listener } from './listener';
-import { PAGE, readAfter, type StoredEvent } from './read';
+import { readAfter, type StoredEvent } from './read';
 import { Topic, withGaps, type StreamItem } from './topic';
 
 /** A run's first notice is read at once; further ones within this time share one read. Milliseconds. */
@@ -162,8 +162,8 @@ export class EventHub {
     for (const topic of batch) {
       const news = byRun.get(topic.run_id)!;
       topic.add(news);
-      if (news.length < PAGE) continue;
-      topic.rested_at = 0; // there is more
+      if (news.at(-1)?.more !== true) continue;
+      topic.rested_at = 0;
       this.due.add(topic);
     }
   }

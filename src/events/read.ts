@@ -11,6 +11,8 @@ export interface StoredEvent {
   json: string;
   /** Whether it ends an attempt of the run. */
   terminal: boolean;
+  /** Whether the read that found it stopped here and left later ones out. */
+  more: boolean;
 }
 
 interface EventRow {
@@ -23,25 +25,35 @@ interface EventRow {
   time: Date;
   v: number;
   data: unknown;
+  left_out: boolean;
 }
 
 /** Events that one read returns at most. */
 export const PAGE = 500;
+/** Bytes of data after which a page of one run ends: large outputs must not fill the memory of a process with many readers. */
+const PAGE_BYTES = 4_000_000;
 
-/** For each run the events after the number it is known up to, in order, at most `PAGE` of each. One statement for all. */
+/** For each run the events after the number it is known up to, in order, at most `limit` and a few megabytes of each. One statement for all. */
 export async function readAfter(
   tx: Tx,
   cursors: { run_id: string; after: number }[],
-  limit = PAGE,
+  limit: number = PAGE,
 ): Promise<StoredEvent[]> {
   const rows = await tx.query<EventRow>(
-    `select e.run_id, e.seq, e.id, e.type, e.attempt, e.step_id, e.time, e.v, e.data
+    `select e.run_id, e.seq, e.id, e.type, e.attempt, e.step_id, e.time, e.v, e.data, e.left_out
      from unnest($1::text[], $2::bigint[]) as c (run_id, after)
      cross join lateral (
-       select * from events where events.run_id = c.run_id and events.seq > c.after order by events.seq limit $3
+       select page.*, sum(size) over w - size as before,
+         row_number() over w = $3 or (sum(size) over w >= $4 and lead(seq) over w is not null) as left_out
+       from (
+         select *, octet_length(data::text) as size from events
+         where events.run_id = c.run_id and events.seq > c.after order by events.seq limit $3
+       ) page
+       window w as (order by seq)
      ) e
+     where e.before < $4
      order by e.run_id, e.seq`,
-    [cursors.map(({ run_id }) => run_id), cursors.map(({ after }) => after), limit],
+    [cursors.map(({ run_id }) => run_id), cursors.map(({ after }) => after), limit, PAGE_BYTES],
   );
   return rows.map(stored);
 }
@@ -66,5 +78,6 @@ function stored(row: EventRow): StoredEvent {
     type: row.type,
     json: JSON.stringify(envelope),
     terminal: (TERMINAL_EVENTS as readonly string[]).includes(row.type),
+    more: row.left_out,
   };
 }

@@ -6,7 +6,9 @@ const root = join(__dirname, '../..');
 /** Commands of every ```sh block, one a line; comments and blank lines left out. */
 function commandsOf(markdown: string): string[] {
   const blocks = [...markdown.matchAll(/^```sh\n([^]*?)^```/gm)].map(([, text = '']) => text);
-  return blocks.flatMap((text) => text.split('\n')).filter((line) => line.trim() !== '' && !line.startsWith('#'));
+  return blocks
+    .flatMap((text) => text.split('\n'))
+    .filter((line) => line.trim() !== '' && !line.startsWith('#'));
 }
 
 describe('the README', () => {

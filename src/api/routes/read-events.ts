@@ -50,11 +50,10 @@ async function sendPage(deps: ApiDeps, req: Request, res: Response): Promise<voi
   const { after, limit } = parse(PageQuery, { ...req.query }, '/query');
   const run = await requireRun(deps, callerOf(res).tenant, req.params.id);
   const position = positionOf(parseCursor(after, '/query/after'), run);
-  const found = await readAfter(deps.db, [{ run_id: run.id, after: position }], limit + 1);
-  const page = found.slice(0, limit);
+  const page = await readAfter(deps.db, [{ run_id: run.id, after: position }], limit);
   const gaps = withGaps(position, page).flatMap((item) => (item.kind === 'gap' ? [item] : []));
   const rest = {
-    has_more: found.length > limit,
+    has_more: (page.at(-1)?.seq ?? run.last_seq) < run.last_seq,
     first_id: page[0]?.id ?? null,
     last_id: page.at(-1)?.id ?? null,
     gaps: gaps.map(({ from, to, reason }) => ({ from, to, reason })),

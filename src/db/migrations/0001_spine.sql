@@ -125,6 +125,8 @@ begin
 end $$;
 create trigger events_are_facts before update or delete on events
   for each row execute function refuse_change_of_events();
+create trigger events_are_not_emptied before truncate on events
+  for each statement execute function refuse_change_of_events();
 
 -- What somebody outside wants of a run. Decided once, under the lock of the run's row; the signal to the workflow only wakes it.
 create table wishes (
