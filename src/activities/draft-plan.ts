@@ -31,8 +31,10 @@ export interface RoundRef {
  * @throws Refusal `goal_not_understood`, `invalid_plan` (a given plan that does not pass here), `run_over`.
  */
 export async function draftPlan(deps: ActivityDeps, ref: RoundRef, execution: string): Promise<Drafted> {
-  const run = await readRunAtWork(deps.db, ref.run_id);
-  const rounds = await readPlans(deps.db, ref.run_id);
+  const [run, rounds] = await Promise.all([
+    readRunAtWork(deps.db, ref.run_id),
+    readPlans(deps.db, ref.run_id),
+  ]);
   const stored = rounds.find(({ version }) => version === ref.round);
   if (stored !== undefined && !(stored.failure !== null && stored.attempt < run.attempt)) return told(stored);
 

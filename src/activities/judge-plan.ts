@@ -20,8 +20,7 @@ const UNREADABLE: Verdict = {
  * be read is a rejection. A repetition returns what is stored.
  */
 export async function judgePlan(deps: ActivityDeps, ref: RoundRef): Promise<Judged> {
-  const run = await readRunAtWork(deps.db, ref.run_id);
-  const plan = await readRound(deps, ref);
+  const [run, plan] = await Promise.all([readRunAtWork(deps.db, ref.run_id), readRound(deps, ref)]);
   if (plan.accepted !== null) return { accepted: plan.accepted, wish: null };
 
   const answer = await deps.judge.judge({ goal: run.goal, steps: plan.steps, tools: deps.tools.cards() });

@@ -11,7 +11,7 @@ import {
   type StepRow,
 } from '../db/steps';
 import type { Tx } from '../db/tx';
-import { append, type NewEvent } from '../events/append';
+import { append, appendOutcome, type NewEvent } from '../events/append';
 import { skippedBy } from '../planning/skips';
 
 /** One start of a step: the row as it was read, and the fence number the start took (null for instant work, where the first outcome wins). */
@@ -57,13 +57,11 @@ export async function complete(
   start: Start,
   { output, duration_ms }: { output: unknown; duration_ms: number },
 ): Promise<StepResult | null> {
-  const { ref } = start;
-  if (
-    !(await writeStep(tx, ref, start.fence, { ...filledIn(start), status: 'completed', output, duration_ms }))
-  )
-    return null;
-  const { wish } = await append(tx, ref.run_id, {
-    attempt: start.step.attempt,
+  const { ref, step, fence } = start;
+  const appended = await appendOutcome(tx, ref, {
+    fence,
+    change: { ...filledIn(start), status: 'completed', output, duration_ms },
+    attempt: step.attempt,
     events: [
       ...begun(start),
       {
@@ -74,7 +72,7 @@ export async function complete(
       },
     ],
   });
-  return { step_id: ref.step_id, status: 'completed', skipped: [], wish };
+  return appended && { step_id: ref.step_id, status: 'completed', skipped: [], wish: appended.wish };
 }
 
 /** Stores a failure that ends the step, and the skips it causes where the plan goes on without it. */
@@ -102,9 +100,9 @@ export async function skip(tx: Tx, start: Start, reason: string): Promise<StepRe
 /** Stores that a try failed and another one follows. @returns false when a newer start has taken over. */
 export async function retry(tx: Tx, start: Start, failure: Failure, next_at: Date): Promise<boolean> {
   const { ref, step, fence } = start;
-  const change: StepChange = { ...filledIn(start), status: 'retrying', failure, failed_tries: 1 };
-  if (!(await writeStep(tx, ref, fence, change))) return false;
-  await append(tx, ref.run_id, {
+  const appended = await appendOutcome(tx, ref, {
+    fence,
+    change: { ...filledIn(start), status: 'retrying', failure, failed_tries: 1 },
     attempt: step.attempt,
     events: [
       ...begun(start),
@@ -116,7 +114,7 @@ export async function retry(tx: Tx, start: Start, failure: Failure, next_at: Dat
       },
     ],
   });
-  return true;
+  return appended !== null;
 }
 
 /** The result of a step whose outcome is stored, with every skip that is: skips that were told before are told again. */

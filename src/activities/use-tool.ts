@@ -6,7 +6,7 @@ import { isDatabaseError } from '../db/unavailable';
 import { lockStep, readStep, takeFence, type StepRef } from '../db/steps';
 import type { Tx } from '../db/tx';
 import { append } from '../events/append';
-import type { Tool, ToolContext, TransactionalTool } from '../tools/tool';
+import type { PureTool, Tool, ToolContext, TransactionalTool } from '../tools/tool';
 import { Interrupted, callTool } from './call-tool';
 import type { ActivityDeps } from './deps';
 import { prepareCall, type Prepared } from './prepare-call';
@@ -68,16 +68,17 @@ export async function useTool(deps: ActivityDeps, ref: StepRef, around: Surround
   const step = await readStep(deps.db, ref);
   if (step === undefined)
     throw new Error(`Run ${ref.run_id} has no step ${ref.step_id} in plan ${ref.plan_version}.`);
-  if (hasOutcome(step.status)) return settled(deps, ref, nothing);
+  if (hasOutcome(step.status)) return settled(deps, ref, null);
   if (isOver(step)) throw new Refusal('run_over', 'The run has already ended.');
 
   const tool = deps.tools.get(step.tool, step.tool_version);
   const prepared = prepareCall(step, tool, deps.checkInput);
   if (prepared.kind === 'call') return begin(deps, { ref, step, fence: null }, prepared, around);
   const start: Start = { ref, step, fence: null };
-  return settled(deps, ref, (tx) =>
+  const written = await deps.db.transaction((tx) =>
     prepared.kind === 'skip' ? skip(tx, start, prepared.reason) : fail(tx, start, prepared.failure),
   );
+  return settled(deps, ref, written);
 }
 
 async function begin(
@@ -90,22 +91,17 @@ async function begin(
   let start: Start = { ...before, input, input_hash };
   if (step.lane !== 'instant') {
     const taken = await deps.db.transaction((tx) => takeStart(tx, start, around.execution));
-    if (taken === null) return settled(deps, ref, nothing);
+    if (taken === null) return settled(deps, ref, null);
     start = taken;
     if (taken.fence - 1 - taken.step.tries > LOST_STARTS) {
       const message = `The worker was lost ${LOST_STARTS} times during this step.`;
-      return settled(deps, ref, (tx) =>
-        fail(tx, start, { code: 'worker_lost', message, step_id: ref.step_id }),
-      );
+      return failed(deps, start, { code: 'worker_lost', message, step_id: ref.step_id });
     }
   }
   const call: Call = { start, tool, input, cancelled: around.cancelled };
   try {
-    return await settled(
-      deps,
-      ref,
-      await (tool.effect === 'transactional' ? inside(call, tool) : ahead(call, tool)),
-    );
+    const written = tool.effect === 'transactional' ? inside(deps, call, tool) : ahead(deps, call, tool);
+    return await settled(deps, ref, await written);
   } catch (error) {
     if (error instanceof FailedTry) return afterFailure(deps, call, error.failure);
     throw error;
@@ -122,13 +118,12 @@ async function takeStart(tx: Tx, { step, ...rest }: Start, execution: string) {
   return start;
 }
 
-type Write = (tx: Tx) => Promise<StepResult | null>;
-
-/** A pure tool is called ahead of the transaction that stores what it gave. */
+/** A pure tool is called ahead of the one statement that stores what it gave. */
 async function ahead(
+  deps: ActivityDeps,
   { start, tool, input, cancelled }: Call,
-  pure: Tool & { effect: 'pure' },
-): Promise<Write> {
+  pure: PureTool,
+): Promise<StepResult | null> {
   const began = performance.now();
   const output = await tried(start, isInterruption, async () => {
     const limits = { timeout_s: tool.timeout_s, cancelled };
@@ -137,13 +132,16 @@ async function ahead(
       start.step.rules.max_output_bytes,
     );
   });
-  const duration_ms = Math.round(performance.now() - began);
-  return (tx) => complete(tx, start, { output, duration_ms });
+  return complete(deps.db, start, { output, duration_ms: Math.round(performance.now() - began) });
 }
 
-/** A transactional tool is called inside it, under the lock of the step's row: a second worker waits and finds the outcome. */
-async function inside({ start, input, cancelled }: Call, tool: TransactionalTool): Promise<Write> {
-  return async (tx) => {
+/** A transactional tool is called inside the transaction, under the lock of the step's row: a second worker waits and finds the outcome. */
+function inside(
+  deps: ActivityDeps,
+  { start, input, cancelled }: Call,
+  tool: TransactionalTool,
+): Promise<StepResult | null> {
+  return deps.db.transaction(async (tx) => {
     const { status, fence } = await lockStep(tx, start.ref);
     // It ended, was cancelled or is another start's: a call now would have an effect of which no checkpoint tells.
     if (!isOpen(status) || fence !== (start.fence ?? fence)) return null;
@@ -151,8 +149,10 @@ async function inside({ start, input, cancelled }: Call, tool: TransactionalTool
     const output = await tried(start, isNotTheTools, async () =>
       storable(await tool.call(input, contextOf(start, cancelled), tx), start.step.rules.max_output_bytes),
     );
-    return complete(tx, start, { output, duration_ms: Math.round(performance.now() - began) });
-  };
+    const written = await complete(tx, start, { output, duration_ms: Math.round(performance.now() - began) });
+    if (written === null) throw new Refusal('superseded', 'A newer start of this step has taken over.');
+    return written;
+  });
 }
 
 function contextOf(start: Start, signal: AbortSignal): ToolContext {
@@ -187,12 +187,12 @@ async function afterFailure(
 ): Promise<StepResult> {
   const { ref, step } = start;
   if (!isRetryable(failure.code) || step.tries + 1 >= tool.max_attempts) {
-    return settled(deps, ref, (tx) => fail(tx, start, failure));
+    return failed(deps, start, failure);
   }
   const pause_ms = Math.min(FIRST_PAUSE_MS * 2 ** step.tries, LONGEST_PAUSE_MS);
   const next_at = new Date(Date.now() + pause_ms);
-  const announced = await deps.db.transaction((tx) => retry(tx, start, failure, next_at));
-  if (!announced) return settled(deps, ref, nothing);
+  const announced = await retry(deps.db, start, failure, next_at);
+  if (!announced) return settled(deps, ref, null);
   throw ApplicationFailure.create({
     type: failure.code,
     message: failure.message,
@@ -201,12 +201,13 @@ async function afterFailure(
   });
 }
 
-/** Writes an outcome; where there was one already, that one is the result. @throws Refusal `superseded` when a newer start is at work. */
-async function settled(deps: ActivityDeps, ref: StepRef, write: Write): Promise<StepResult> {
-  const written = await deps.db.transaction(write);
+async function failed(deps: ActivityDeps, start: Start, failure: Failure): Promise<StepResult> {
+  return settled(deps, start.ref, await deps.db.transaction((tx) => fail(tx, start, failure)));
+}
+
+/** What was written; where it was refused, the outcome that was there before. @throws Refusal `superseded` when a newer start is at work. */
+async function settled(deps: ActivityDeps, ref: StepRef, written: StepResult | null): Promise<StepResult> {
   const result = written ?? (await storedResult(deps.db, ref, null));
   if (result === null) throw new Refusal('superseded', 'A newer start of this step has taken over.');
   return result;
 }
-
-const nothing: Write = () => Promise.resolve(null);

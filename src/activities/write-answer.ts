@@ -28,20 +28,20 @@ export async function writeAnswer(
 }
 
 async function answerAndComplete(deps: ActivityDeps, run_id: string, plan_version: number): Promise<void> {
-  const run = await readRunAtWork(deps.db, run_id);
-  const steps = await readEndedSteps(deps.db, run_id, plan_version);
+  const [run, steps] = await Promise.all([
+    readRunAtWork(deps.db, run_id),
+    readEndedSteps(deps.db, run_id, plan_version),
+  ]);
   const answer = storableText(await deps.writer.write({ goal: run.goal, steps }));
-  await deps.db.transaction((tx) =>
-    append(tx, run_id, {
-      attempt: run.attempt,
-      events: [
-        { key: 'answer:started', type: 'generation.started', data: { model: deps.writer.model } },
-        { key: 'answer:written', type: 'generation.completed', data: { text: answer } },
-        { key: 'ended', type: 'run.completed', data: { answer } },
-      ],
-      change: { status: 'completed', phase: null, answer, finished_at: new Date().toISOString() },
-    }),
-  );
+  await append(deps.db, run_id, {
+    attempt: run.attempt,
+    events: [
+      { key: 'answer:started', type: 'generation.started', data: { model: deps.writer.model } },
+      { key: 'answer:written', type: 'generation.completed', data: { text: answer } },
+      { key: 'ended', type: 'run.completed', data: { answer } },
+    ],
+    change: { status: 'completed', phase: null, answer, finished_at: new Date().toISOString() },
+  });
 }
 
 async function statusOf(deps: ActivityDeps, run_id: string): Promise<RunStatus | undefined> {

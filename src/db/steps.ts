@@ -108,29 +108,14 @@ export async function writeStep(
   fence: number | null,
   change: StepChange,
 ): Promise<boolean> {
-  const rows = await tx.query(
-    `update steps set status = $5, status_reason = $6, input = coalesce($7, input), input_hash = coalesce($8, input_hash),
-       output = $9, failure = $10, duration_ms = $11, tries = tries + $12,
-       started_at = coalesce(started_at, now()), finished_at = case when $5 = 'retrying' then null else clock_timestamp() end
-     where run_id = $1 and plan_version = $2 and id = $3 and ($4::int is null or fence = $4)
-       and status in ('pending', 'running', 'retrying')
-     returning id`,
-    [
-      ref.run_id,
-      ref.plan_version,
-      ref.step_id,
-      fence,
-      change.status,
-      change.status_reason ?? null,
-      change.input === undefined ? null : JSON.stringify(change.input),
-      change.input_hash ?? null,
-      change.output === undefined ? null : JSON.stringify(change.output),
-      change.failure === undefined ? null : JSON.stringify(change.failure),
-      change.duration_ms ?? null,
-      change.failed_tries ?? 0,
-    ],
-  );
-  return rows.length > 0;
+  const [row] = await tx.query<{ written: boolean }>('select write_step($1, $2, $3, $4, $5) as written', [
+    ref.run_id,
+    ref.plan_version,
+    ref.step_id,
+    fence,
+    JSON.stringify(change),
+  ]);
+  return row!.written;
 }
 
 /**

@@ -4,6 +4,7 @@ import { Refusal } from '../contracts/refusal';
 import type { RunStatus } from '../contracts/run-status';
 import type { WishKind } from '../contracts/step-result';
 import { newId } from '../db/new-id';
+import type { StepChange, StepRef } from '../db/steps';
 import type { Tx } from '../db/tx';
 
 /** A fact to be appended. `key` names the fact within the attempt of its run: the same key is the same fact, stored once. */
@@ -44,8 +45,8 @@ const REFUSALS = {
 } as const;
 
 /**
- * Appends facts to a run's log and changes the run with them, in the caller's transaction. The last statement of that
- * transaction: it locks the run's row until the commit, gives the numbers 1, 2, 3 … under that lock and tells listeners.
+ * Appends facts to a run's log and changes the run with them, in the caller's transaction, or in one of its own. The last
+ * statement of a transaction: it locks the run's row until the commit, gives the numbers 1, 2, 3 … under that lock and tells listeners.
  * @param attempt attempt of the run the writer belongs to; null for writers from outside (the API).
  * @throws Refusal `run_over`, `run_cancelling`, `superseded`, `not_found`; the transaction is then to be rolled back.
  */
@@ -54,13 +55,50 @@ export async function append(
   run_id: string,
   { attempt, events, change = {} }: { attempt: number | null; events: NewEvent[]; change?: RunChange },
 ): Promise<Appended> {
-  const withIds = events.map((event) => ({ id: newId('evt'), ...event }));
+  const row = await appended(tx, 'select last_seq, added, status, wish from record($1, $2, $3, $4)', [
+    run_id,
+    attempt,
+    withIds(events),
+    JSON.stringify(change),
+  ]);
+  return row!;
+}
+
+/**
+ * Stores how a start of a step went on together with its facts, in one statement: it needs no transaction around it, and may stand in one.
+ * @param fence number of the start that writes; null for instant work, where the first outcome wins
+ * @returns null when the step has ended or a newer start has taken over; then nothing was stored.
+ * @throws Refusal as `append`
+ */
+export function appendOutcome(
+  tx: Tx,
+  { run_id, plan_version, step_id }: StepRef,
+  {
+    fence,
+    change,
+    attempt,
+    events,
+  }: { fence: number | null; change: StepChange; attempt: number; events: NewEvent[] },
+): Promise<Appended | null> {
+  return appended(tx, 'select last_seq, added, status, wish from record_step($1, $2, $3, $4, $5, $6, $7)', [
+    run_id,
+    plan_version,
+    step_id,
+    fence,
+    JSON.stringify(change),
+    attempt,
+    withIds(events),
+  ]);
+}
+
+function withIds(events: NewEvent[]): string {
+  return JSON.stringify(events.map((event) => ({ id: newId('evt'), ...event })));
+}
+
+async function appended(tx: Tx, statement: string, values: unknown[]): Promise<Appended | null> {
   try {
-    const [row] = await tx.query<Omit<Appended, 'last_seq'> & { last_seq: string }>(
-      'select last_seq, added, status, wish from record($1, $2, $3, $4)',
-      [run_id, attempt, JSON.stringify(withIds), JSON.stringify(change)],
-    );
-    return { ...row!, last_seq: Number(row!.last_seq) };
+    const [row] = await tx.query<Omit<Appended, 'last_seq'> & { last_seq: string }>(statement, values);
+    return row === undefined ? null : { ...row, last_seq: Number(row.last_seq) };
   } catch (error) {
     const refusal = REFUSALS[(error as { code?: keyof typeof REFUSALS }).code!];
     if (refusal === undefined) throw error;

@@ -60,3 +60,35 @@ begin
     (select w.kind from wishes w where w.run_id = p_run_id and w.attempt = r.attempt and w.closed_at is null
      order by w.created_at limit 1);
 end $$;
+
+-- write_step(): how a start of a step went on. Refused, with false, when the step has ended or a newer start (a higher fence) has taken over.
+-- p_fence is null for instant work, where the first outcome wins. Members of p_change that are absent leave input and input_hash as they are.
+create function write_step(p_run_id text, p_plan_version integer, p_step_id text, p_fence integer, p_change jsonb)
+returns boolean language plpgsql as $$
+begin
+  update steps set
+    status = p_change->>'status',
+    status_reason = p_change->>'status_reason',
+    input = coalesce(p_change->'input', input),
+    input_hash = coalesce(p_change->>'input_hash', input_hash),
+    output = p_change->'output',
+    failure = p_change->'failure',
+    duration_ms = (p_change->>'duration_ms')::integer,
+    tries = tries + coalesce((p_change->>'failed_tries')::integer, 0),
+    started_at = coalesce(started_at, now()),
+    finished_at = case when p_change->>'status' = 'retrying' then null else clock_timestamp() end
+  where run_id = p_run_id and plan_version = p_plan_version and id = p_step_id and (p_fence is null or fence = p_fence)
+    and status in ('pending', 'running', 'retrying');
+  return found;
+end $$;
+
+-- record_step(): write_step() and, unless it was refused, record(): checkpoint and facts in one statement, which is a transaction of its own
+-- where none is around it. No row when it was refused.
+create function record_step(
+  p_run_id text, p_plan_version integer, p_step_id text, p_fence integer, p_change jsonb, p_attempt integer, p_events jsonb)
+returns table (last_seq bigint, added integer, status text, wish text) language plpgsql as $$
+begin
+  if write_step(p_run_id, p_plan_version, p_step_id, p_fence, p_change) then
+    return query select * from record(p_run_id, p_attempt, p_events, '{}');
+  end if;
+end $$;
