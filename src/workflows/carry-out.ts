@@ -21,6 +21,7 @@ export async function carryOut(
   outline: Outline,
   { heed }: Interruptions,
 ): Promise<void> {
+  const scope = CancellationScope.current();
   const steps = new Map(outline.steps.map((step) => [step.id, step]));
   const ended = new Map<string, StepResult['status']>();
   const running = new Map<string, Promise<StepResult>>();
@@ -38,7 +39,7 @@ export async function carryOut(
 
   // Callbacks and not a loop around a race: the SDK keeps a stack trace for every promise of a workflow, and a race makes one
   // for each step in flight each time one of them ends.
-  function flow(done: () => void, fail: (error: unknown) => void): void {
+  function flow(done: (nothing: void) => void, fail: (error: unknown) => void): void {
     const goOn = () => {
       for (const id of startable(outline, progress(), rules.max_parallel_steps)) {
         const step = useTool(run_id, outline.plan_version, steps.get(id)!);
@@ -57,13 +58,12 @@ export async function carryOut(
       }
     };
     // A step that ignores its cancellation must not hold the story: the request itself ends the wait.
-    CancellationScope.current().cancelRequested.catch(fail);
+    scope.cancelRequested.catch(fail);
     attempt(() => undefined);
   }
 
-  const scope = new CancellationScope();
   try {
-    await scope.run(() => new Promise<void>(flow));
+    await new Promise(flow);
   } finally {
     if (running.size > 0) {
       scope.cancel();

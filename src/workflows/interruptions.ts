@@ -1,11 +1,5 @@
-import {
-  CancellationScope,
-  condition,
-  defineSignal,
-  isCancellation,
-  setHandler,
-  sleep,
-} from '@temporalio/workflow';
+import { HandlerUnfinishedPolicy } from '@temporalio/common';
+import { CancellationScope, defineSignal, isCancellation, setHandler, sleep } from '@temporalio/workflow';
 import type { Ending } from '../contracts/ending';
 import type { WishKind } from '../contracts/step-result';
 import { Ended } from './failures';
@@ -23,11 +17,7 @@ export interface Interruptions {
 /** Listens for the signal `look` and for the deadline. Called before the first await, so that no signal finds nobody. */
 export function listen({ run_id, rules, deadline_at_ms }: RunInput): Interruptions {
   const scope = new CancellationScope();
-  let looks = 0;
   let cause: Ended | undefined;
-  setHandler(defineSignal(LOOK), () => {
-    looks += 1;
-  });
 
   function interrupt(ending: Ending): Ended {
     cause ??= new Ended(ending);
@@ -35,42 +25,37 @@ export function listen({ run_id, rules, deadline_at_ms }: RunInput): Interruptio
     return cause;
   }
 
-  async function watchWishes(): Promise<void> {
-    for (let seen = 0; ;) {
-      await condition(() => looks > seen);
-      seen = looks;
-      const { wish } = await readWishes({ run_id });
-      if (wish !== null) interrupt({ status: 'cancelled', by: 'wish' });
-    }
+  function heed<T extends { wish: WishKind | null }>(result: T): T {
+    if (result.wish === null) return result;
+    throw interrupt({ status: 'cancelled', by: 'wish' });
   }
 
-  async function watchDeadline(): Promise<void> {
-    await sleep(Math.max(1, deadline_at_ms - Date.now()));
+  function timeOut(): void {
     interrupt({ status: 'timed_out', limit: { kind: 'max_duration_s', value: rules.max_duration_s } });
   }
 
+  // The signal itself says nothing. What is wished may be noticed elsewhere first, and the run be over before the answer is here.
+  const look = () =>
+    readWishes({ run_id }).then(
+      ({ wish }) => void (wish && interrupt({ status: 'cancelled', by: 'wish' })),
+      ifCancelled,
+    );
+  setHandler(defineSignal(LOOK), look, { unfinishedPolicy: HandlerUnfinishedPolicy.ABANDON });
+
   return {
+    heed,
     async guard(story) {
-      void untilCancelled(watchWishes());
-      void untilCancelled(watchDeadline());
+      sleep(Math.max(1, deadline_at_ms - Date.now())).then(timeOut, ifCancelled);
       try {
         await scope.run(story);
       } catch (error) {
         throw cause !== undefined && isCancellation(error) ? cause : error;
       }
     },
-    heed(result) {
-      if (result.wish === null) return result;
-      throw interrupt({ status: 'cancelled', by: 'wish' });
-    },
   };
 }
 
-/** Watchers live as long as the workflow; a cancellation of the whole workflow ends them. */
-async function untilCancelled(watcher: Promise<void>): Promise<void> {
-  try {
-    await watcher;
-  } catch (error) {
-    if (!isCancellation(error)) throw error;
-  }
+/** Who listens is told to stop when the whole workflow is cancelled; anything else is thrown on. */
+function ifCancelled(error: unknown): void {
+  if (!isCancellation(error)) throw error;
 }
