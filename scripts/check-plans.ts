@@ -1,7 +1,8 @@
+import type { Catalogue } from '../src/tools/registry';
 import { readFileSync } from 'node:fs';
 import type { Step } from '../src/contracts/plan';
 import type { ToolCard } from '../src/contracts/tool';
-import { checkPlan, createInputCheck, type ToolCatalogue } from '../src/planning/plan-check';
+import { checkPlan, createInputCheck } from '../src/planning/plan-check';
 
 /**
  * Holds the findings of the plan check against the defects stated for each plan of a file.
@@ -43,7 +44,7 @@ interface ToolList {
   tools: { name: string }[];
 }
 
-function catalogueOf({ id, tools }: ToolList): [string, ToolCatalogue] {
+function catalogueOf({ id, tools }: ToolList): [string, Catalogue] {
   const cards = new Map(tools.map(({ name }) => [name, cardOf(name)]));
   return [
     id,

@@ -1,3 +1,4 @@
+import type { Catalogue } from '../tools/registry';
 import { CONDITION_OPS, STEP_ID, type Finding, type Step } from '../contracts/plan';
 import type { Rules } from '../contracts/rules';
 import type { ToolCard } from '../contracts/tool';
@@ -9,17 +10,8 @@ import { MAX_DEPTH, parseReference, referencesOf } from './references';
 
 export { createInputCheck, type InputCheck } from './input-check';
 
-/** The tools that a plan may use. */
-export interface ToolCatalogue {
-  /** The card of a tool in this version, or in its newest one. */
-  find(name: string, version?: string): ToolCard | undefined;
-  /** Versions of a tool; empty when there is no such tool. */
-  versions(name: string): string[];
-  names(): string[];
-}
-
 export interface PlanCheckOptions {
-  tools: ToolCatalogue;
+  tools: Catalogue;
   rules: Pick<Rules, 'max_steps' | 'max_input_bytes'>;
   checkInput: InputCheck;
 }

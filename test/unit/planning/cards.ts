@@ -1,5 +1,5 @@
+import type { Catalogue } from '../../../src/tools/registry';
 import type { ToolCard } from '../../../src/contracts/tool';
-import type { ToolCatalogue } from '../../../src/planning/plan-check';
 
 const text = { type: 'string', minLength: 1, maxLength: 500, pattern: '\\S' };
 const which = {
@@ -35,7 +35,7 @@ export function card(name: string, input_schema: Record<string, unknown>, versio
 export const CARDS: ToolCard[] = Object.entries(SCHEMAS).map(([name, schema]) => card(name, schema));
 
 /** A catalogue of these cards; of several versions the last one is the newest. */
-export function catalogue(cards: readonly ToolCard[] = CARDS): ToolCatalogue {
+export function catalogue(cards: readonly ToolCard[] = CARDS): Catalogue {
   const of = (name: string): ToolCard[] => cards.filter((one) => one.name === name);
   return {
     find: (name, version) =>
