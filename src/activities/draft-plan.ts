@@ -132,8 +132,10 @@ function factsOf(plan: NewPlan, run: RunAtWork): { events: NewEvent[]; change: R
       type: 'plan.created',
       data: { version, source, steps, edges },
     });
-    change.plan_version = version;
-    if (source === 'given' && run.status !== 'cancelling') enter('executing', 'running');
+    if (source === 'given') {
+      change.plan_version = version; // accepted as it is; any other plan once it was judged
+      if (run.status !== 'cancelling') enter('executing', 'running');
+    }
   } else if (failure?.code !== 'goal_not_understood') {
     events.push({ key: `plan:${version}:drafted`, type: 'plan.rejected', data: { version, findings } });
   }

@@ -55,10 +55,11 @@ function factsOf(
       data: { ...verdict, plan_version: round, accepted, threshold },
     },
   ];
-  if (!accepted || run.status === 'cancelling') return { events, change: {} };
+  if (!accepted) return { events, change: {} };
+  if (run.status === 'cancelling') return { events, change: { plan_version: round } };
   const executing = { status: 'running', phase: 'executing' } as const;
   events.push({ key: 'phase:executing', type: 'run.status', data: { ...executing, previous: run.status } });
-  return { events, change: { phase: 'executing' } };
+  return { events, change: { phase: 'executing', plan_version: round } };
 }
 
 async function readRound(deps: ActivityDeps, { run_id, round }: RoundRef): Promise<PlanRow> {

@@ -23,7 +23,13 @@ interface Migration {
  * @throws Error when a file that was applied has changed, when one comes late or its name breaks the rule, or when one fails.
  */
 export async function migrate(url: string, folder = MIGRATIONS): Promise<string[]> {
-  const client = new Client({ ...connectionOptions(url, 'longhaul migrate'), statement_timeout: 0 });
+  const client = new Client({
+    ...connectionOptions(url, 'longhaul migrate'),
+    // A migration takes as long as it takes, and the others wait for it.
+    statement_timeout: 0,
+    query_timeout: 0,
+    idle_in_transaction_session_timeout: 0,
+  });
   await client.connect();
   try {
     await client.query('select pg_advisory_lock($1)', [LOCK]);

@@ -60,12 +60,18 @@ export class Reconciler {
 
   private async isElected(): Promise<boolean> {
     const leader = (this.leader ??= await this.connect());
-    const { rows } = await leader.query<{ elected: boolean }>(
-      // Taking a lock that is ours already would count it twice; asking for it does not.
-      `select exists (select 1 from pg_locks where locktype = 'advisory' and objid = $1::bigint::oid and pid = pg_backend_pid())
+    const { rows } = await leader
+      .query<{ elected: boolean }>(
+        // Taking a lock that is ours already would count it twice; asking for it does not.
+        `select exists (select 1 from pg_locks where locktype = 'advisory' and objid = $1::bigint::oid and pid = pg_backend_pid())
          or pg_try_advisory_lock($1::bigint) as elected`,
-      [LOCK],
-    );
+        [LOCK],
+      )
+      .catch((error: unknown) => {
+        this.leader = null; // half open, perhaps: a new connection stands for election again
+        leader.end().catch(() => undefined); // it is lost either way
+        throw error;
+      });
     return rows[0]!.elected;
   }
 

@@ -36,7 +36,8 @@ export async function runWorkers(config: Config, brain: Brain): Promise<void> {
     name: 'longhaul worker',
     onIdleError: (err) => log.warn({ err }, 'A connection to Postgres was lost.'),
   });
-  const connection = await connect(config, log);
+  const connection = await connect(config, log, stop);
+  if (connection === null) return db.close();
   const activities = createActivities({
     db,
     tools: loadTools(config.LONGHAUL_TOOL_PACKS),
@@ -64,15 +65,17 @@ export async function runWorkers(config: Config, brain: Brain): Promise<void> {
 
   await Promise.race([stop, running]);
   log.info('The worker stops.');
-  await reconciler?.close();
   for (const worker of workers) shutDown(worker);
-  await running;
+  await Promise.all([running, reconciler?.close()]);
   await connection.close();
   await db.close();
 }
 
-async function connect(config: Config, log: Logger): Promise<NativeConnection> {
-  for (let tries = 1; ; tries += 1) {
+/** Waits for Temporal. @returns null when the process is to stop before it was there. */
+async function connect(config: Config, log: Logger, stop: Promise<void>): Promise<NativeConnection | null> {
+  let stopped = false;
+  void stop.then(() => (stopped = true));
+  for (let tries = 1; !stopped; tries += 1) {
     try {
       return await NativeConnection.connect({ address: config.TEMPORAL_ADDRESS });
     } catch (err) {
@@ -80,6 +83,7 @@ async function connect(config: Config, log: Logger): Promise<NativeConnection> {
       await sleep(CONNECT_EVERY_MS);
     }
   }
+  return null;
 }
 
 function startReconciler(

@@ -41,10 +41,11 @@ export async function carryOut(
   // for each step in flight each time one of them ends.
   function flow(done: (nothing: void) => void, fail: (error: unknown) => void): void {
     const goOn = () => {
+      if (scope.consideredCancelled) return;
       for (const id of startable(outline, progress(), rules.max_parallel_steps)) {
         const step = useTool(run_id, outline.plan_version, steps.get(id)!);
         running.set(id, step);
-        step.then((result) => attempt(() => take(id, result)), fail);
+        step.then((result) => attempt(() => take(id, result)), stop);
       }
       if (isDone(outline, progress())) done();
       else if (isStuck(outline, progress())) throw new Error('No step may start and the plan is not done.');
@@ -54,8 +55,12 @@ export async function carryOut(
         act();
         goOn();
       } catch (error) {
-        fail(error);
+        stop(error);
       }
+    };
+    const stop = (error: unknown) => {
+      fail(error);
+      scope.cancel(); // nothing starts any more, and what runs is told to stop
     };
     // A step that ignores its cancellation must not hold the story: the request itself ends the wait.
     scope.cancelRequested.catch(fail);
@@ -66,7 +71,6 @@ export async function carryOut(
     await new Promise(flow);
   } finally {
     if (running.size > 0) {
-      scope.cancel();
       await shielded(() => Promise.race([Promise.allSettled(running.values()), sleep(GRACE)]));
     }
   }

@@ -14,8 +14,9 @@ export function failedWith(failure: Failure): Ended {
 }
 
 /**
- * How a run ends that was left by what was thrown. Only what is known ends a run: anything else is a bug and thrown again, so that
- * the workflow task fails, an operator is told, and a mended deploy goes on.
+ * How a run ends that was left by what was thrown. An activity that failed for good always ends it, also with a code that this bundle
+ * does not know. Anything else is a bug and thrown again, so that the workflow task fails, an operator is told, and a mended deploy
+ * goes on.
  */
 export function endingOf(thrown: unknown): Ending {
   if (thrown instanceof Ended) return thrown.ending;
@@ -23,6 +24,12 @@ export function endingOf(thrown: unknown): Ending {
   const cause = thrown instanceof ActivityFailure ? thrown.cause : thrown;
   if (cause instanceof ApplicationFailure && isFailureCode(cause.type)) {
     return { status: 'failed', failure: { code: cause.type, message: cause.message } };
+  }
+  if (thrown instanceof ActivityFailure) {
+    return {
+      status: 'failed',
+      failure: { code: 'internal', message: cause instanceof Error ? cause.message : thrown.message },
+    };
   }
   throw thrown;
 }

@@ -1,10 +1,11 @@
-import { HandlerUnfinishedPolicy } from '@temporalio/common';
+import { CancelledFailure, HandlerUnfinishedPolicy } from '@temporalio/common';
 import { CancellationScope, defineSignal, isCancellation, setHandler, sleep } from '@temporalio/workflow';
 import type { Ending } from '../contracts/ending';
 import type { WishKind } from '../contracts/step-result';
 import { Ended } from './failures';
 import { LOOK, type RunInput } from './messages';
 import { readWishes } from './proxies';
+import { shielded } from './shielded';
 
 /** What may end a run from outside: a wish, or its deadline. */
 export interface Interruptions {
@@ -25,27 +26,30 @@ export function listen({ run_id, rules, deadline_at_ms }: RunInput): Interruptio
     return cause;
   }
 
+  /** Instant work is not cancelled, so its results are where a story that was interrupted meanwhile ends. */
   function heed<T extends { wish: WishKind | null }>(result: T): T {
-    if (result.wish === null) return result;
-    throw interrupt({ status: 'cancelled', by: 'wish' });
-  }
-
-  function timeOut(): void {
-    interrupt({ status: 'timed_out', limit: { kind: 'max_duration_s', value: rules.max_duration_s } });
+    if (result.wish !== null) interrupt({ status: 'cancelled', by: 'wish' });
+    if (cause !== undefined) throw cause;
+    if (scope.consideredCancelled) throw new CancelledFailure('The workflow was cancelled.');
+    return result;
   }
 
   // The signal itself says nothing. What is wished may be noticed elsewhere first, and the run be over before the answer is here.
-  const look = () =>
-    readWishes({ run_id }).then(
-      ({ wish }) => void (wish && interrupt({ status: 'cancelled', by: 'wish' })),
-      ifCancelled,
-    );
+  async function look(): Promise<void> {
+    const { wish } = await readWishes({ run_id });
+    if (wish !== null) interrupt({ status: 'cancelled', by: 'wish' });
+  }
   setHandler(defineSignal(LOOK), look, { unfinishedPolicy: HandlerUnfinishedPolicy.ABANDON });
+
+  async function watchDeadline(): Promise<void> {
+    await shielded(() => sleep(Math.max(1, deadline_at_ms - Date.now())));
+    interrupt({ status: 'timed_out', limit: { kind: 'max_duration_s', value: rules.max_duration_s } });
+  }
 
   return {
     heed,
     async guard(story) {
-      sleep(Math.max(1, deadline_at_ms - Date.now())).then(timeOut, ifCancelled);
+      void watchDeadline();
       try {
         await scope.run(story);
       } catch (error) {
@@ -53,9 +57,4 @@ export function listen({ run_id, rules, deadline_at_ms }: RunInput): Interruptio
       }
     },
   };
-}
-
-/** Who listens is told to stop when the whole workflow is cancelled; anything else is thrown on. */
-function ifCancelled(error: unknown): void {
-  if (!isCancellation(error)) throw error;
 }

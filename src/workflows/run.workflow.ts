@@ -5,7 +5,6 @@ import { closingOf, endingOf } from './failures';
 import { listen } from './interruptions';
 import type { RunInput } from './messages';
 import { endRun, writeAnswer } from './proxies';
-import { shielded } from './shielded';
 
 /** One run, from its goal to its answer. */
 export async function run(input: RunInput): Promise<void> {
@@ -20,7 +19,7 @@ export async function run(input: RunInput): Promise<void> {
     upsertSearchAttributes({ RunStatus: ['completed'] });
   } catch (thrown) {
     const ending = endingOf(thrown); // rethrows bugs
-    const { status } = await shielded(() => endRun({ run_id, ending })); // a cancelled run still says how it ended
+    const { status } = await endRun({ run_id, ending }); // also a cancelled run says how it ended
     upsertSearchAttributes({ RunStatus: [status] });
     const closing = closingOf(status, ending);
     if (closing !== null) throw closing;

@@ -27,7 +27,8 @@ describe('The rule judge', () => {
           issues: [expect.any(String), ...(data as { issues: string[] }).issues.slice(1)],
         });
       }
-      expect(events.filter(({ type }) => type === 'step.started')).toEqual([]);
+      // Nobody was told that these steps would run, so nobody is told that they do not.
+      expect(events.filter(({ type }) => type.startsWith('step.'))).toEqual([]);
     },
   );
 });

@@ -79,6 +79,19 @@ describe('Longhaul, with API and worker as processes of their own', () => {
     expect(events.at(-1)!.type).toBe('run.failed');
   });
 
+  test('ends every run in which a step fails beside others that end at the same moment', async () => {
+    const calculate = (id: string, expression: string): Step => ({
+      id,
+      tool: 'calculator',
+      input: { expression },
+    });
+    const steps = [calculate('a', '1/0'), calculate('b', '1+1'), calculate('c', '{b.value}+1')];
+    const runs = await Promise.all(
+      Array.from({ length: 10 }, () => system.submit({ goal: 'fail beside', plan: { steps } })),
+    );
+    for (const { id } of runs) expect(await system.ended(id)).toMatchObject({ status: 'failed' });
+  });
+
   test('runs independent steps at the same time', async () => {
     const wait = (id: string, needs?: string[]): Step => ({
       id,

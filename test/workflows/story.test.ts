@@ -127,6 +127,40 @@ describe('The story of a run', () => {
     expect(stage.calls.at(-1)!.input).toMatchObject({ ending: { failure: { step_id: 'bad' } } });
   });
 
+  test.each([
+    ['one fails that it cannot do without', 'failed', null],
+    ['both bring a wish along', 'completed', 'cancel'],
+  ])('ends when two instant steps end at once and %s', async (_what, status, wish) => {
+    const run = await stage.begin({
+      ...drafted(step('a'), step('b'), step('c', { needs: ['b'] })),
+      useTool: async ({ step_id }: StepRef) => {
+        await sleep(30); // both end in one activation
+        return { step_id, status: step_id === 'a' ? status : 'completed', skipped: [], wish };
+      },
+      endRun: ends,
+    });
+    await closing(run.result());
+    expect(stage.calls.map(({ input }) => input.step_id)).not.toContain('c');
+    expect(stage.names().at(-1)).toBe('endRun');
+  });
+
+  test('ends as failed, not as a closed workflow with an open run, when an activity fails in a way nobody knows', async () => {
+    const run = await stage.begin({
+      ...drafted(step('a', { lane: 'tools' })),
+      useTool: () => {
+        throw ApplicationFailure.nonRetryable('given up by an operator', 'whatever');
+      },
+      endRun: ends,
+    });
+    await closing(run.result());
+    expect(stage.calls.at(-1)).toMatchObject({
+      name: 'endRun',
+      input: {
+        ending: { status: 'failed', failure: { code: 'internal', message: 'given up by an operator' } },
+      },
+    });
+  });
+
   test('goes on without a step that may fail, and starts none that was skipped for it', async () => {
     const run = await stage.begin({
       ...drafted(
