@@ -37,9 +37,6 @@ export function prepareCall(step: StepRow, tool: Tool | undefined, checkInput: I
   if (!filled.ok && filled.reason === 'too_large') {
     return fail('input_too_large', `What {${filled.reference}} brings in at ${filled.pointer} is too large.`);
   }
-  if (!filled.ok && filled.reason === 'too_large') {
-    return fail('input_too_large', `What ${filled.reference} brings to ${filled.pointer} is too large.`);
-  }
   if (!filled.ok) {
     return fail(
       'reference_missing',

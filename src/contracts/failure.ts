@@ -79,7 +79,7 @@ export const FAILURES = {
     kind: 'terminal',
     status: 413,
     title: 'The body is too large',
-    hint: 'Send at most 1 MB.',
+    hint: 'Send less: 1 MB where the operator did not set another limit.',
   },
   unsupported_media_type: {
     kind: 'terminal',
@@ -122,11 +122,6 @@ export const FAILURES = {
     kind: 'terminal',
     title: 'No plan was accepted',
     hint: 'The verdicts say what was missing; state the goal in smaller parts, or hand in a plan.',
-  },
-  too_many_steps: {
-    kind: 'terminal',
-    title: 'The plan has more steps than the budget allows',
-    hint: 'Raise `budget.max_steps`, or state a smaller goal.',
   },
 
   // Steps

@@ -1,4 +1,4 @@
-import { FAILURES, type FailureCode } from './failure';
+import type { FailureCode } from './failure';
 
 /** One wrong part of a request: a JSON pointer, a code, a sentence. */
 export interface RefusedPart {
@@ -18,9 +18,5 @@ export class Refusal extends Error {
   ) {
     super(detail);
     this.name = 'Refusal';
-  }
-
-  get title(): string {
-    return FAILURES[this.code].title;
   }
 }

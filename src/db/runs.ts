@@ -105,20 +105,17 @@ export async function insertRun(tx: Tx, run: NewRun): Promise<void> {
 
 /** What the activities of a run need of its row. */
 export interface RunAtWork {
-  tenant: string;
-  user: string | null;
   goal: string;
   given_plan: GivenPlan | null;
   rules: Rules;
   status: RunStatus;
   attempt: number;
-  plan_version: number | null;
 }
 
 /** The row of a run for those who work on it. @throws Refusal `run_over` when nothing is to be done any more. */
 export async function readRunAtWork(db: Tx, run_id: string): Promise<RunAtWork> {
   const [run] = await db.query<RunAtWork>(
-    'select tenant, "user", goal, given_plan, rules, status, attempt, plan_version from runs where id = $1',
+    'select goal, given_plan, rules, status, attempt from runs where id = $1',
     [run_id],
   );
   if (run === undefined) throw new Refusal('not_found', `There is no run ${run_id}.`);

@@ -1,6 +1,7 @@
 import { Client, type ClientConfig } from 'pg';
 import type { Database } from '../db/database';
-import { findUnstartedRuns } from '../db/runs';
+import { findUnstartedRuns, type RunRow } from '../db/runs';
+import { append } from '../events/append';
 import type { RunWorkflows } from './run-workflows';
 
 /** Pause between two looks, milliseconds. */
@@ -87,11 +88,27 @@ export class Reconciler {
   private async startRuns(): Promise<void> {
     const runs = await findUnstartedRuns(this.deps.db, AT_ONCE);
     const started = await this.each(runs, 'could not be started', async (run) => {
-      await this.deps.workflows.start(run);
+      if (run.deadline_at.getTime() < Date.now()) await this.timeOut(run);
+      else await this.deps.workflows.start(run);
       return run.id;
     });
     if (started.length === 0) return;
     await this.deps.db.query('update runs set workflow_started_at = now() where id = any($1)', [started]);
+  }
+
+  /** A run that waited for Temporal beyond its deadline ends in its row alone, as a queued one that is cancelled does. */
+  private async timeOut({ id, attempt, rules }: RunRow): Promise<void> {
+    const limit = { kind: 'max_duration_s', value: rules.max_duration_s } as const;
+    await append(this.deps.db, id, {
+      attempt,
+      events: [{ key: 'ended', type: 'run.timed_out', data: { limit } }],
+      change: {
+        status: 'timed_out',
+        status_reason: 'It was not started in time.',
+        phase: null,
+        finished_at: new Date().toISOString(),
+      },
+    });
   }
 
   private async repeatWishes(): Promise<void> {

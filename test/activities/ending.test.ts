@@ -1,5 +1,6 @@
 import { endRun } from '../../src/activities/end-run';
 import { draftPlan } from '../../src/activities/draft-plan';
+import { judgePlan } from '../../src/activities/judge-plan';
 import { readWishes } from '../../src/activities/read-wishes';
 import { useTool } from '../../src/activities/use-tool';
 import { writeAnswer } from '../../src/activities/write-answer';
@@ -8,7 +9,7 @@ import { Refusal } from '../../src/contracts/refusal';
 import { cancelRun } from '../../src/runs/cancel';
 import { ECHO, depsWith, plannedRun, pure, stepOf, use } from '../support/activities';
 import { createTestDatabase, type TestDatabase } from '../support/database';
-import { atOnce, fakePlanner, fakeWorkflows, fakeWriter } from '../support/fakes';
+import { atOnce, fakeJudge, fakePlanner, fakeWorkflows, fakeWriter } from '../support/fakes';
 import { blocked, eventsOf, gate, newRun, reopen, rowOf, typesOf } from '../support/runs';
 
 let test_db: TestDatabase;
@@ -269,9 +270,11 @@ describe('ending a run', () => {
       { id: 'two', tool: 'echo', input: {} },
     ];
     const planner = fakePlanner({ kind: 'plan', steps }, { kind: 'plan', steps });
-    const deps = depsWith(test_db.db, [ECHO], { planner });
+    const judge = fakeJudge({ is_valid: true, confidence: 1, issues: [], suggestions: [] });
+    const deps = depsWith(test_db.db, [ECHO], { planner, judge });
     const run_id = await newRun(test_db.db);
     for (const round of [1, 2]) await draftPlan(deps, { run_id, round }, 'e');
+    await judgePlan(deps, { run_id, round: 2 });
     const around = { execution: 'e', cancelled: new AbortController().signal };
     await useTool(deps, { run_id, plan_version: 2, step_id: 'one' }, around);
     await endRun(deps, { run_id, ending: TIMED_OUT });

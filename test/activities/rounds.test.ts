@@ -64,7 +64,7 @@ describe('drafting a plan', () => {
     expect(before[0]).toMatchObject({
       status: 'running',
       phase: 'planning',
-      plan_version: 1,
+      plan_version: null, // nobody has accepted it yet
       rounds: 1,
       execution: 'e1',
     });
@@ -222,7 +222,7 @@ describe('judging a plan', () => {
     const planner = fakePlanner(PLAN);
     await draftPlan({ ...deps, planner }, { run_id, round: 2 }, 'e');
     expect(planner.requests[0]?.feedback).toEqual([{ findings: [], verdict: BAD }]);
-    expect(await rowOf(test_db.db, run_id)).toMatchObject({ phase: 'planning', plan_version: 2 });
+    expect(await rowOf(test_db.db, run_id)).toMatchObject({ phase: 'planning', plan_version: null });
   });
 
   test.each([

@@ -98,6 +98,22 @@ describe('the reconciler', () => {
     await eventually(() => isMarked(run_id));
   });
 
+  test('ends a run that waited for Temporal beyond its deadline, in its row alone', async () => {
+    const run_id = await leftBehind();
+    await test_db.db.query(`update runs set deadline_at = now() - interval '1 second' where id = $1`, [
+      run_id,
+    ]);
+    workflows.away = true;
+    begin();
+    await eventually(async () => (await rowOf(test_db.db, run_id))['status'] === 'timed_out');
+    const [last] = await test_db.db.query(
+      'select type from events where run_id = $1 order by seq desc limit 1',
+      [run_id],
+    );
+    expect(last).toEqual({ type: 'run.timed_out' });
+    expect(workflows.started).toEqual([]);
+  });
+
   test('is held up by no run that Temporal refuses', async () => {
     const refused = await leftBehind();
     workflows.refused.add(refused);

@@ -22,7 +22,7 @@ create table runs (
   metadata jsonb not null default '{}',
   tags text[] not null default '{}',
   attempt integer not null default 1,                    -- 1, and one more after each Reset by an operator
-  execution text,                                        -- Temporal's run id that may write; an older one is refused
+  execution text,                                        -- Temporal's run id that wrote last; to be held against older ones after a Reset
   revision bigint not null default 1,                    -- counts every change of the row: the ETag
   last_seq bigint not null default 0,                    -- number of the last event
   first_seq bigint not null default 1,                   -- first event that is still kept
@@ -81,7 +81,7 @@ create table steps (
     ('pending', 'running', 'retrying', 'waiting', 'completed', 'failed', 'skipped', 'cancelled')),
   status_reason text,
   attempt integer not null,                              -- of the run: a failure of an older attempt is tried again
-  fence integer not null default 0,                      -- starts so far; a write with an older number is refused
+  fence integer not null default 0,                      -- raised by every start, and by the end of the run; a write with an older number is refused
   tries integer not null default 0,                      -- tries that ended in a failure the tool reported
   input jsonb,                                           -- filled in
   input_hash text,                                       -- SHA-256 of tool, version and filled-in input
