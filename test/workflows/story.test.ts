@@ -144,6 +144,20 @@ describe('The story of a run', () => {
     expect(stage.names().at(-1)).toBe('endRun');
   });
 
+  test('ends when many slow steps end at once and one of them fails that it cannot do without', async () => {
+    const steps = Array.from({ length: 8 }, (_, i) => step(`s${i}`, { lane: 'tools' }));
+    const run = await stage.begin({
+      ...drafted(...steps, step('after', { needs: ['s1'] })),
+      useTool: async ({ step_id }: StepRef) => {
+        await eventually(() => stage.names().filter((name) => name === 'useTool').length >= steps.length);
+        return { step_id, status: step_id === 's0' ? 'failed' : 'completed', skipped: [], ...quiet };
+      },
+      endRun: ends,
+    });
+    const cause = (await closing(run.result())) as ApplicationFailure;
+    expect(cause.type).toBe('step_failed');
+  });
+
   test('ends as failed, not as a closed workflow with an open run, when an activity fails in a way nobody knows', async () => {
     const run = await stage.begin({
       ...drafted(step('a', { lane: 'tools' })),
