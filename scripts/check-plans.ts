@@ -2,7 +2,8 @@ import type { Catalogue } from '../src/tools/registry';
 import { readFileSync } from 'node:fs';
 import type { Step } from '../src/contracts/plan';
 import type { ToolCard } from '../src/contracts/tool';
-import { checkPlan, createInputCheck } from '../src/planning/plan-check';
+import { createInputCheck } from '../src/planning/input-check';
+import { checkPlan } from '../src/planning/plan-check';
 
 /**
  * Holds the findings of the plan check against the defects stated for each plan of a file.

@@ -1,7 +1,7 @@
 import type { AnswerWriter } from '../planning/answer-writer';
 import type { Judge } from '../planning/judge';
 import type { Planner } from '../planning/planner';
-import type { InputCheck } from '../planning/plan-check';
+import type { InputCheck } from '../planning/input-check';
 import type { Registry } from '../tools/registry';
 import type { Database } from '../db/database';
 

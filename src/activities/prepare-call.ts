@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Failure } from '../contracts/failure';
 import type { StepRow } from '../db/steps';
 import { holds } from '../planning/conditions';
-import type { InputCheck } from '../planning/plan-check';
+import type { InputCheck } from '../planning/input-check';
 import { fillIn } from '../planning/references';
 import type { Tool } from '../tools/tool';
 

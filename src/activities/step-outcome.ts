@@ -1,5 +1,5 @@
 import type { Failure } from '../contracts/failure';
-import { isTerminal, type StepStatus } from '../contracts/run-status';
+import type { StepStatus } from '../contracts/run-status';
 import type { StepResult, WishKind } from '../contracts/step-result';
 import {
   lockStepsOf,
@@ -198,9 +198,4 @@ export function hasOutcome(status: StepStatus): status is 'completed' | 'failed'
 /** Whether a step may still come to something. */
 export function isOpen(status: StepStatus): boolean {
   return status === 'pending' || status === 'running' || status === 'retrying';
-}
-
-/** Whether nothing is to be done for this step any more because its run is over. */
-export function isOver(step: StepRow): boolean {
-  return isTerminal(step.run_status);
 }

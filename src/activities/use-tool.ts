@@ -1,6 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { isRetryable, type Failure } from '../contracts/failure';
 import { Refusal } from '../contracts/refusal';
+import { isTerminal } from '../contracts/run-status';
 import type { StepResult } from '../contracts/step-result';
 import { isDatabaseError } from '../db/unavailable';
 import { lockStep, readStep, takeFence, type StepRef } from '../db/steps';
@@ -19,7 +20,6 @@ import {
   fail,
   hasOutcome,
   isOpen,
-  isOver,
   retry,
   skip,
   storedResult,
@@ -69,7 +69,7 @@ export async function useTool(deps: ActivityDeps, ref: StepRef, around: Surround
   if (step === undefined)
     throw new Error(`Run ${ref.run_id} has no step ${ref.step_id} in plan ${ref.plan_version}.`);
   if (hasOutcome(step.status)) return settled(deps, ref, null);
-  if (isOver(step)) throw new Refusal('run_over', 'The run has already ended.');
+  if (isTerminal(step.run_status)) throw new Refusal('run_over', 'The run has already ended.');
 
   const tool = deps.tools.get(step.tool, step.tool_version);
   const prepared = prepareCall(step, tool, deps.checkInput);

@@ -1,7 +1,7 @@
 import type { Logger } from '../telemetry/logger';
 import type { Database } from '../db/database';
 import type { EventHub } from '../events/hub';
-import type { InputCheck } from '../planning/plan-check';
+import type { InputCheck } from '../planning/input-check';
 import type { Rules } from '../contracts/rules';
 import type { RunWorkflows } from '../runs/run-workflows';
 import type { Registry } from '../tools/registry';

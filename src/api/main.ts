@@ -5,7 +5,7 @@ import { allowDevelopmentKey } from '../db/api-keys';
 import { openDatabase, type Database } from '../db/database';
 import { missingMigrations } from '../db/migrate';
 import { EventHub } from '../events/hub';
-import { createInputCheck } from '../planning/plan-check';
+import { createInputCheck } from '../planning/input-check';
 import { createRunWorkflows } from '../runs/run-workflows';
 import { runToEnd, stopRequest } from '../process-end';
 import { createLogger } from '../telemetry/logger';

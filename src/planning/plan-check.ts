@@ -8,8 +8,6 @@ import { MAX_OUTLINE_BYTES, outlineBytes, outlineOf } from './outline';
 import { cyclesOf, type Edge } from './plan-graph';
 import { MAX_DEPTH, parseReference, referencesOf } from './references';
 
-export { createInputCheck, type InputCheck } from './input-check';
-
 export interface PlanCheckOptions {
   tools: Catalogue;
   rules: Pick<Rules, 'max_steps' | 'max_input_bytes'>;

@@ -4,7 +4,7 @@ import { DefaultLogger, NativeConnection, Runtime, type Worker } from '@temporal
 import { createActivities, type ActivityDeps } from '../activities';
 import type { Config } from '../config';
 import { connectionOptions, openDatabase, type Database } from '../db/database';
-import { createInputCheck } from '../planning/plan-check';
+import { createInputCheck } from '../planning/input-check';
 import { Reconciler } from '../runs/reconcile';
 import { createRunWorkflows } from '../runs/run-workflows';
 import { stopRequest } from '../process-end';

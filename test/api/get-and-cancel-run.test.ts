@@ -1,5 +1,6 @@
 import { Run } from '../../src/contracts/run';
 import { startApiServer, type ApiServer } from '../support/api-server';
+import { complete, startedRun } from '../support/played-runs';
 import { problemIn } from '../support/problem';
 
 let api: ApiServer;
@@ -9,24 +10,10 @@ afterAll(() => api.stop());
 const FOREIGN = () => ({ authorization: `Bearer ${api.keys.foreign}` });
 const UNKNOWN = 'run_01ARZ3NDEKTSV4RRFFQ69G5FAV';
 
-const running = async (): Promise<Run> => {
-  const run = await api.submit();
-  const data = { status: 'running', phase: 'planning', previous: 'queued' } as const;
-  await api.append(run.id, [{ key: 'started', type: 'run.status', data }], {
-    status: 'running',
-    phase: 'planning',
-    started_at: new Date().toISOString(),
-  });
-  return run;
-};
+const running = () => startedRun(api);
 const completed = async (): Promise<Run> => {
   const run = await running();
-  await api.append(run.id, [{ key: 'ended', type: 'run.completed', data: { answer: '4' } }], {
-    status: 'completed',
-    phase: null,
-    answer: '4',
-    finished_at: new Date().toISOString(),
-  });
+  await complete(api, run.id);
   return run;
 };
 const cancel = (id: string, body?: unknown, headers = {}) =>

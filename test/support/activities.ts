@@ -5,7 +5,7 @@ import type { Step } from '../../src/contracts/plan';
 import type { Rules } from '../../src/contracts/rules';
 import type { StepResult } from '../../src/contracts/step-result';
 import type { Database } from '../../src/db/database';
-import { createInputCheck } from '../../src/planning/plan-check';
+import { createInputCheck } from '../../src/planning/input-check';
 import { builtInTools } from '../../src/tools/built-in';
 import { createRegistry } from '../../src/tools/registry';
 import type { PureTool, Tool, TransactionalTool } from '../../src/tools/tool';

@@ -12,7 +12,7 @@ import { createApiKey } from '../../src/db/api-keys';
 import { openDatabase } from '../../src/db/database';
 import { append, type NewEvent, type RunChange } from '../../src/events/append';
 import { EventHub } from '../../src/events/hub';
-import { createInputCheck } from '../../src/planning/plan-check';
+import { createInputCheck } from '../../src/planning/input-check';
 import { createLogger } from '../../src/telemetry/logger';
 import { loadTools } from '../../src/tools/load-tools';
 import { createTestDatabase, type TestDatabase } from './database';

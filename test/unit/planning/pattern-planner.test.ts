@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { Step } from '../../../src/contracts/plan';
 import { createPatternPlanner } from '../../../src/planning/pattern-planner';
-import { checkPlan, createInputCheck } from '../../../src/planning/plan-check';
+import { createInputCheck } from '../../../src/planning/input-check';
+import { checkPlan } from '../../../src/planning/plan-check';
 import { fillIn, referencesOf } from '../../../src/planning/references';
 import { CARDS, catalogue } from './cards';
 

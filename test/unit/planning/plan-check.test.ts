@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import type { Step } from '../../../src/contracts/plan';
 import { FINDING_CODES } from '../../../src/contracts/plan';
-import { checkPlan, createInputCheck } from '../../../src/planning/plan-check';
+import { createInputCheck } from '../../../src/planning/input-check';
+import { checkPlan } from '../../../src/planning/plan-check';
 import { card, CARDS, catalogue } from './cards';
 
 const checkInput = createInputCheck();
