@@ -12,10 +12,21 @@ const QUERY_TIMEOUT_MS = 12_000;
 /** A transaction whose process hangs gives its locks back after this, milliseconds. */
 const IDLE_TRANSACTION_TIMEOUT_MS = 10_000;
 
-/** The pool of a process. One statement outside a transaction, or several inside one. */
-export interface Database extends Tx {
+/** The role that every process works as: unlike the owner of the tables, it is held by row-level security (0003_tenants.sql). */
+const ROLE = 'longhaul_app';
+/** What a connection says to see the rows of every tenant. */
+const EVERY_TENANT = '*';
+
+/** The record as seen by whom it serves. One statement outside a transaction, or several inside one. */
+export interface Records extends Tx {
   /** Commits when `work` resolves, rolls back when it throws. @throws Unavailable when Postgres is away. */
   transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
+}
+
+/** The pool of a process, seeing the rows of every tenant. */
+export interface Database extends Records {
+  /** The same pool, seeing the rows of one tenant alone. */
+  of(tenant: string): Records;
   close(): Promise<void>;
 }
 
@@ -31,14 +42,44 @@ export interface DatabaseOptions {
 
 /** Opens a pool; connects when first asked. */
 export function openDatabase({ url, pool: max, name, onIdleError }: DatabaseOptions): Database {
-  const pool = new Pool({ ...connectionOptions(url, name), max });
+  const pool = new Pool({ ...connectionOptions(url, name), options: `-c role=${ROLE}`, max });
   const prepare = preparing();
   pool.on('error', (error) => onIdleError?.(error));
-  return {
-    query: (text, values) => guarded(async () => rowsOf(await pool.query(prepare(text, values)))),
-    transaction: (work) => guarded(() => inTransaction(pool, prepare, work)),
-    close: () => pool.end(),
-  };
+  const connected = connecting(pool);
+  const recordsOf = (tenant: string): Records => ({
+    query: (text, values) => connected(tenant, (client) => txOver(client, prepare).query(text, values)),
+    transaction: (work) => connected(tenant, (client, lose) => inTransaction(client, lose, prepare, work)),
+  });
+  return { ...recordsOf(EVERY_TENANT), of: recordsOf, close: () => pool.end() };
+}
+
+/** Told that a connection is not to be lent again. */
+type Lose = (error: Error) => void;
+type Connected = <T>(tenant: string, act: (client: PoolClient, lose: Lose) => Promise<T>) => Promise<T>;
+
+/** Lends a connection that sees the rows of a tenant. It keeps what it was told last, so a pool with one tenant tells it once. */
+function connecting(pool: Pool): Connected {
+  const told = new WeakMap<PoolClient, string>();
+  return (tenant, act) =>
+    guarded(async () => {
+      const client = await pool.connect();
+      let broken: Error | undefined;
+      const lose: Lose = (error) => (broken ??= error);
+      client.on('error', lose); // without a listener a lost connection ends the process
+      try {
+        if (told.get(client) !== tenant) {
+          await client.query("select set_config('longhaul.tenant', $1, false)", [tenant]);
+          told.set(client, tenant);
+        }
+        return await act(client, lose);
+      } catch (error) {
+        if (isConnectionFault(error)) lose(error as Error);
+        throw error;
+      } finally {
+        client.off('error', lose);
+        client.release(broken);
+      }
+    });
 }
 
 /** How every connection of ours is set up, also the one that listens. */
@@ -54,22 +95,20 @@ export function connectionOptions(url: string, name: string): PoolConfig {
   };
 }
 
-async function inTransaction<T>(pool: Pool, prepare: Prepare, work: (tx: Tx) => Promise<T>): Promise<T> {
-  const client = await pool.connect();
-  let broken: Error | undefined;
-  const onError = (error: Error) => (broken = error); // without a listener a lost connection ends the process
-  client.on('error', onError);
+async function inTransaction<T>(
+  client: PoolClient,
+  lose: Lose,
+  prepare: Prepare,
+  work: (tx: Tx) => Promise<T>,
+): Promise<T> {
+  await client.query('begin');
   try {
-    await client.query('begin');
     const result = await work(txOver(client, prepare));
     await client.query('commit');
     return result;
   } catch (error) {
-    await client.query('rollback').catch((cause: Error) => (broken ??= cause));
+    await client.query('rollback').catch(lose);
     throw error;
-  } finally {
-    client.off('error', onError);
-    client.release(broken);
   }
 }
 

@@ -48,8 +48,8 @@ export interface NewPlan {
  */
 export async function insertPlan(tx: Tx, plan: NewPlan): Promise<boolean> {
   const rows = await tx.query(
-    `insert into plans (run_id, version, source, steps, outline, findings, failure, content_hash, attempt, execution)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    `insert into plans (run_id, tenant, version, source, steps, outline, findings, failure, content_hash, attempt, execution)
+     values ($1, (select tenant from runs where id = $1), $2, $3, $4, $5, $6, $7, $8, $9, $10)
      on conflict (run_id, version) do update
        set source = excluded.source, steps = excluded.steps, outline = excluded.outline, findings = excluded.findings,
          failure = excluded.failure, content_hash = excluded.content_hash, attempt = excluded.attempt, execution = excluded.execution
@@ -107,10 +107,11 @@ export async function insertSteps(
     };
   });
   await tx.query(
-    `insert into steps (run_id, plan_version, attempt, effect_scope, id, position, title, tool, tool_version, lane, effect, spec, needs)
-     select $1, $2, $3, $1, s.id, s.position, s.title, s.tool, s.tool_version, s.lane, s.effect, s.spec, s.needs
-     from jsonb_to_recordset($4) as s (id text, position integer, title text, tool text, tool_version text, lane text, effect text,
-       spec jsonb, needs text[])`,
+    `insert into steps (run_id, tenant, plan_version, attempt, effect_scope, id, position, title, tool, tool_version, lane, effect, spec, needs)
+     select r.id, r.tenant, $2, $3, r.id, s.id, s.position, s.title, s.tool, s.tool_version, s.lane, s.effect, s.spec, s.needs
+     from runs r, jsonb_to_recordset($4) as s (id text, position integer, title text, tool text, tool_version text, lane text, effect text,
+       spec jsonb, needs text[])
+     where r.id = $1`,
     [plan.run_id, plan.outline.plan_version, plan.attempt, JSON.stringify(rows)],
   );
 }

@@ -56,8 +56,8 @@ async function decide(tx: Tx, cancellation: Cancellation): Promise<RunStatus> {
     return 'cancelled';
   }
   await tx.query(
-    'insert into wishes (id, run_id, attempt, kind, actor, reason) values ($1, $2, $3, $4, $5, $6)',
-    [newId('wish'), run_id, attempt, 'cancel', actor, reason],
+    'insert into wishes (id, run_id, tenant, attempt, kind, actor, reason) values ($1, $2, $3, $4, $5, $6, $7)',
+    [newId('wish'), run_id, tenant, attempt, 'cancel', actor, reason],
   );
   const why = reason === null ? {} : { reason };
   await append(tx, run_id, {

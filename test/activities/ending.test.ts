@@ -300,9 +300,9 @@ describe('ending a run', () => {
     });
     await held.opened;
     const failing = use(deps, run_id, 'one');
-    await blocked(test_db.db, 1);
+    await blocked(test_db.owner, 1);
     const ending = endRun(deps, { run_id, ending: TIMED_OUT });
-    await blocked(test_db.db, 2);
+    await blocked(test_db.owner, 2);
     open();
     await Promise.all([holder, failing, ending]);
     expect((await typesOf(test_db.db, run_id)).slice(-4)).toEqual([

@@ -58,7 +58,7 @@ describe('two workers on one step', () => {
     });
     await holds.opened;
     const both = [use(deps, run_id, 'one'), use(deps, run_id, 'one')];
-    await blocked(test_db.db, 2);
+    await blocked(test_db.owner, 2);
     open();
     await holder;
     const done: StepResult = { step_id: 'one', status: 'completed', skipped: [], wish: null };
@@ -119,7 +119,7 @@ describe('two workers on one step', () => {
     });
     await holds.opened;
     const both = ['two', 'three'].map((step) => use(deps, run_id, step));
-    await blocked(test_db.db, 2);
+    await blocked(test_db.owner, 2);
     open();
     const results = await Promise.all(both);
     await holder;

@@ -119,7 +119,7 @@ describe('cancelling a run', () => {
     });
     await held.opened;
     const cancelling = cancel(run_id);
-    await blocked(test_db.db, 1);
+    await blocked(test_db.owner, 1);
     open();
     await completing;
     expect(await cancelling).toMatchObject({ status: 'completed' });

@@ -19,7 +19,7 @@ describe('the listening connection', () => {
     test_db.db.transaction((tx) => append(tx, run_id, { attempt: 1, events, change }));
   const complete = () => add([COMPLETED], { status: 'completed' });
   const listeners = () =>
-    test_db.db.query<{ pid: number }>(
+    test_db.owner.query<{ pid: number }>(
       `select pid from pg_stat_activity where datname = current_database() and application_name = 'longhaul listener'`,
     );
 
@@ -40,7 +40,7 @@ describe('the listening connection', () => {
     await reader.until(1);
     for (const round of [1, 2, 3]) {
       const [listener] = await listeners();
-      await test_db.db.query('select pg_terminate_backend($1)', [listener!.pid]);
+      await test_db.owner.query('select pg_terminate_backend($1)', [listener!.pid]);
       await add([fact(`meanwhile ${round}`)]);
       await eventually(() => hub.faults.length === round, { what: 'the loss to be noticed' });
       await eventually(() => hub.listening, { what: 'it to listen again' });
@@ -63,7 +63,7 @@ describe('the listening connection', () => {
     await withoutNotices(test_db, async () => {
       await complete();
       const [listener] = await listeners();
-      await test_db.db.query('select pg_terminate_backend($1)', [listener!.pid]);
+      await test_db.owner.query('select pg_terminate_backend($1)', [listener!.pid]);
       await reader.over;
     });
     expect(reader.seqs()).toEqual([1, 2]);

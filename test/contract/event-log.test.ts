@@ -73,7 +73,7 @@ describe('the event log', () => {
     });
     await held.opened;
     const second = add(run_id, [fact('once', 'of the second')]);
-    await blocked(test_db.db, 1);
+    await blocked(test_db.owner, 1);
     open();
     expect(await first).toMatchObject({ last_seq: 2, added: 1 });
     expect(await second).toMatchObject({ last_seq: 2, added: 0 });
@@ -97,7 +97,7 @@ describe('the event log', () => {
     });
     await held.opened;
     const second = add(run_id, [fact('once')]);
-    await blocked(test_db.db, 1);
+    await blocked(test_db.owner, 1);
     open();
     await expect(first).rejects.toThrow('undone');
     expect(await second).toMatchObject({ last_seq: 2, added: 1 });
@@ -229,7 +229,7 @@ describe('the end of an attempt in the log', () => {
   test('is no completion while the run is being cancelled', async () => {
     const run_id = await newRun(test_db.db);
     await test_db.db.query(
-      `insert into wishes (id, run_id, attempt, kind, actor) values ($1, $2, 1, 'cancel', 'key_1')`,
+      `insert into wishes (id, run_id, tenant, attempt, kind, actor) values ($1, $2, 'tenant', 1, 'cancel', 'key_1')`,
       [`wish_${run_id}`, run_id],
     );
     await add(run_id, [fact('cancelling')], { status: 'cancelling' });

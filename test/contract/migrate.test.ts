@@ -9,7 +9,7 @@ describe('migrations', () => {
   let folder: string;
   beforeEach(async () => {
     test_db = await createTestDatabase();
-    await test_db.db.query('drop table schema_migrations');
+    await test_db.owner.query('drop table schema_migrations');
     folder = mkdtempSync(join(tmpdir(), 'longhaul-migrations-'));
     write('0001_first.sql', 'create table one (n integer); insert into one values (1);');
   });
@@ -20,11 +20,13 @@ describe('migrations', () => {
 
   const write = (name: string, text: string) => writeFileSync(join(folder, name), text);
   const applied = async () => {
-    const rows = await test_db.db.query<{ name: string }>('select name from schema_migrations order by name');
+    const rows = await test_db.owner.query<{ name: string }>(
+      'select name from schema_migrations order by name',
+    );
     return rows.map(({ name }) => name);
   };
   const there = async (table: string) => {
-    const [row] = await test_db.db.query<{ oid: string | null }>('select to_regclass($1)::text as oid', [
+    const [row] = await test_db.owner.query<{ oid: string | null }>('select to_regclass($1)::text as oid', [
       table,
     ]);
     return row!.oid !== null;
@@ -45,7 +47,7 @@ describe('migrations', () => {
     expect(await migrate(test_db.url, folder)).toEqual([]);
     write('0003_third.sql', 'update one set m = n + 1;');
     expect(await migrate(test_db.url, folder)).toEqual(['0003_third.sql']);
-    expect(await test_db.db.query('select * from one')).toEqual([{ n: 1, m: 2 }]);
+    expect(await test_db.owner.query('select * from one')).toEqual([{ n: 1, m: 2 }]);
     expect(await applied()).toEqual(['0001_first.sql', '0002_second.sql', '0003_third.sql']);
   });
 
@@ -53,7 +55,7 @@ describe('migrations', () => {
     write('0002_slow.sql', 'select pg_sleep(0.1); insert into one values (2);');
     const starts = await Promise.all([1, 2, 3, 4].map(() => migrate(test_db.url, folder)));
     expect(starts.flat().sort()).toEqual(['0001_first.sql', '0002_slow.sql']);
-    expect(await test_db.db.query('select n from one order by n')).toEqual([{ n: 1 }, { n: 2 }]);
+    expect(await test_db.owner.query('select n from one order by n')).toEqual([{ n: 1 }, { n: 2 }]);
   });
 
   test('are refused when an old file was changed', async () => {

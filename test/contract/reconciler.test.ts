@@ -44,8 +44,8 @@ describe('the reconciler', () => {
     const run_id = await newRun(test_db.db);
     await test_db.db.query(`update runs set status = 'cancelling' where id = $1`, [run_id]);
     await test_db.db.query(
-      `insert into wishes (id, run_id, attempt, kind, actor, created_at, closed_at)
-       values ($1, $2, 1, 'cancel', 'key_1', now() - $3::interval, case when $4 then now() end)`,
+      `insert into wishes (id, run_id, tenant, attempt, kind, actor, created_at, closed_at)
+       values ($1, $2, 'tenant', 1, 'cancel', 'key_1', now() - $3::interval, case when $4 then now() end)`,
       [newId('wish'), run_id, age, closed],
     );
     return run_id;
@@ -53,7 +53,7 @@ describe('the reconciler', () => {
   const isMarked = async (run_id: string) =>
     (await rowOf(test_db.db, run_id))['workflow_started_at'] !== null;
   const kill = (name: string) =>
-    test_db.db.query(
+    test_db.owner.query(
       'select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1 and datname = current_database()',
       [name],
     );

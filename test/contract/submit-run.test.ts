@@ -126,11 +126,11 @@ describe('submitting a run', () => {
   test('keeps nothing of a request that fails half way, so that its key is free', async () => {
     const taken = await submit({ goal: 'first' });
     const { id } = taken.run;
-    await test_db.db.query(
+    await test_db.owner.query(
       'alter table events add constraint refuse check (run_id <= $$' + id + '$$) not valid',
     );
     await expect(submit({ goal: 'one' }, 'key')).rejects.toMatchObject({ code: '23514' });
-    await test_db.db.query('alter table events drop constraint refuse');
+    await test_db.owner.query('alter table events drop constraint refuse');
     expect(await runsOf()).toHaveLength(1);
     expect(workflows.started).toHaveLength(1);
     expect(await submit({ goal: 'another' }, 'key')).toMatchObject({ replayed: false });

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { Client } from 'pg';
-import { openDatabase, type Database } from '../../src/db/database';
+import { Client, Pool } from 'pg';
+import { connectionOptions, openDatabase, type Database } from '../../src/db/database';
+import type { Tx } from '../../src/db/tx';
 
 /** Where the servers are that the global set-up started. */
 export interface Servers {
@@ -25,7 +26,10 @@ export function servers(): Servers {
 
 export interface TestDatabase {
   url: string;
+  /** As the processes see it. */
   db: Database;
+  /** As its owner does, whom no policy holds: for what only an administrator may. */
+  owner: Tx;
   drop(): Promise<void>;
 }
 
@@ -37,11 +41,15 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   await administer(`create database ${name} template ${template}`);
   url.pathname = `/${name}`;
   const db = openDatabase({ url: url.href, pool: 10, name: 'test' });
+  const owner = new Pool({ ...connectionOptions(url.href, 'test owner'), max: 2 });
   return {
     url: url.href,
     db,
+    owner: {
+      query: async <Row>(text: string, values?: unknown[]) => (await owner.query(text, values)).rows as Row[],
+    },
     async drop() {
-      await db.close();
+      await Promise.all([db.close(), owner.end()]);
       await administer(`drop database ${name} with (force)`);
     },
   };

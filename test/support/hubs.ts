@@ -53,7 +53,7 @@ export function read(
 }
 
 /** Runs `work` while appends announce nothing: as if every NOTIFY of this database were lost. */
-export async function withoutNotices<T>({ db }: TestDatabase, work: () => Promise<T>): Promise<T> {
+export async function withoutNotices<T>({ owner: db }: TestDatabase, work: () => Promise<T>): Promise<T> {
   const [row] = await db.query<{ def: string }>(
     `select pg_get_functiondef('record(text, integer, jsonb, jsonb)'::regprocedure) as def`,
   );

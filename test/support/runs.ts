@@ -81,8 +81,8 @@ export async function reopen(db: Database, run_id: string): Promise<void> {
   await db.query(
     `with run as (
        update runs set attempt = attempt + 1, status = 'running', last_seq = last_seq + 1 where id = $1 returning *
-     ) insert into events (run_id, seq, key, id, type, attempt, data)
-       select id, last_seq, attempt || ':reopened', 'evt_' || id || '_' || attempt, 'run.reopened', attempt,
+     ) insert into events (run_id, tenant, seq, key, id, type, attempt, data)
+       select id, tenant, last_seq, attempt || ':reopened', 'evt_' || id || '_' || attempt, 'run.reopened', attempt,
          jsonb_build_object('attempt', attempt, 'actor', 'test') from run`,
     [run_id],
   );

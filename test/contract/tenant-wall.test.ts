@@ -1,0 +1,70 @@
+import { Client } from 'pg';
+import { createTestDatabase, type TestDatabase } from '../support/database';
+import { newRun } from '../support/runs';
+
+/** Every table that holds what belongs to a tenant, asked without a predicate, as a query that forgot it would. */
+const FORGETFUL = [
+  'runs',
+  'plans',
+  'steps',
+  'events',
+  'wishes',
+  'effects',
+  'idempotency_keys',
+  'todos',
+  'model_calls',
+].map((table) => `select tenant from ${table}`);
+
+describe('the wall between tenants', () => {
+  let test_db: TestDatabase;
+  beforeAll(async () => {
+    test_db = await createTestDatabase();
+    await newRun(test_db.db, { tenant: 'mine' });
+    await newRun(test_db.db, { tenant: 'theirs' });
+  });
+  afterAll(() => test_db.drop());
+
+  test('stands around every table with a tenant', async () => {
+    const unwalled = await test_db.owner.query(
+      `select c.table_name from information_schema.columns c
+       join pg_class t on t.relname = c.table_name and t.relnamespace = 'public'::regnamespace
+       where c.table_schema = 'public' and c.column_name = 'tenant' and not t.relrowsecurity`,
+    );
+    expect(unwalled).toEqual([]);
+  });
+
+  test('hides the rows of others from a query that forgot its predicate', async () => {
+    const seen = async (tenant: string) =>
+      (
+        await test_db.db.of(tenant).query('select distinct tenant from runs union select tenant from events')
+      ).map((row) => row.tenant);
+    expect(await seen('mine')).toEqual(['mine']);
+    expect(await seen('theirs')).toEqual(['theirs']);
+    expect(await seen('nobody')).toEqual([]);
+    const all = await test_db.db.query<{ tenant: string }>(
+      'select distinct tenant from runs order by tenant',
+    );
+    expect(all.map(({ tenant }) => tenant)).toEqual(['mine', 'theirs']);
+  });
+
+  test('keeps a tenant from writing rows of another', async () => {
+    const mine = test_db.db.of('mine');
+    const changed = await mine.query(`update runs set goal = 'stolen' where tenant = 'theirs' returning id`);
+    expect(changed).toEqual([]);
+    await expect(
+      mine.query(
+        `insert into todos (id, tenant, text, run_id, step_id) values ('todo_1', 'theirs', 'x', 'r', 's')`,
+      ),
+    ).rejects.toThrow(/row-level security/);
+  });
+
+  test('lets a connection without a tenant see nothing', async () => {
+    const client = new Client({ connectionString: test_db.url, options: '-c role=longhaul_app' });
+    await client.connect();
+    try {
+      for (const statement of FORGETFUL) expect((await client.query(statement)).rows).toEqual([]);
+    } finally {
+      await client.end();
+    }
+  });
+});
