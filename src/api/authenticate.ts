@@ -1,14 +1,14 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { RequestHandler } from 'express';
 import { Refusal } from '../contracts/refusal';
-import { findApiKey, type ApiKey } from '../db/api-keys';
+import type { ApiKey } from '../db/api-keys';
 import type { ApiDeps } from './deps';
 
 /** Longest key that is looked up, characters. */
 const MAX_KEY_CHARS = 200;
 
 /** Lets only requests with an accepted key through; `callerOf` then says whose. */
-export function authenticate(deps: Pick<ApiDeps, 'db' | 'settings'>): RequestHandler {
+export function authenticate(deps: Pick<ApiDeps, 'findKey'>): RequestHandler {
   return async (req, res, next) => {
     res.locals.caller = await keyOf(deps, secretIn(req.headers));
     next();
@@ -28,12 +28,9 @@ export function secretIn(headers: IncomingHttpHeaders): string | null {
 }
 
 /** The key with this secret. @throws Refusal `unauthorized`. */
-export async function keyOf(
-  { db, settings }: Pick<ApiDeps, 'db' | 'settings'>,
-  secret: string | null,
-): Promise<ApiKey> {
+export async function keyOf({ findKey }: Pick<ApiDeps, 'findKey'>, secret: string | null): Promise<ApiKey> {
   const plausible = secret !== null && secret.startsWith('lh_') && secret.length <= MAX_KEY_CHARS;
-  const key = plausible ? await findApiKey(db, secret, settings) : undefined;
+  const key = plausible ? await findKey(secret) : undefined;
   if (key === undefined)
     throw new Refusal('unauthorized', 'The request carries no key that is accepted here.');
   return key;

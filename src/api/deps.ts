@@ -1,4 +1,5 @@
 import type { Logger } from '../telemetry/logger';
+import type { ApiKey } from '../db/api-keys';
 import type { Database } from '../db/database';
 import type { EventHub } from '../events/hub';
 import type { InputCheck } from '../planning/input-check';
@@ -9,7 +10,10 @@ import type { StreamLimits } from './stream/limits';
 
 /** What the API is made of. */
 export interface ApiDeps {
-  db: Database;
+  /** The record; a route sees it as its caller's tenant does. */
+  db: Pick<Database, 'of'>;
+  /** The key with this secret, if it is accepted. */
+  findKey(secret: string): Promise<ApiKey | undefined>;
   hub: EventHub;
   workflows: RunWorkflows;
   tools: Registry;
@@ -26,8 +30,6 @@ export interface ApiSettings {
   public_url: string;
   /** Size of a request body, bytes. */
   body_limit: number;
-  /** Development keys are refused. */
-  production: boolean;
   temporal_namespace: string;
   temporal_ui_url: string;
   stream: StreamLimits;

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { Client, Connection } from '@temporalio/client';
 import { loadConfig, type Config } from '../config';
-import { allowDevelopmentKey } from '../db/api-keys';
+import { allowDevelopmentKey, findApiKey } from '../db/api-keys';
 import { openDatabase, type Database } from '../db/database';
 import { missingMigrations } from '../db/migrate';
 import { EventHub } from '../events/hub';
@@ -35,8 +35,10 @@ async function main(): Promise<void> {
   if (config.LONGHAUL_DEVELOPMENT_KEY !== undefined)
     await allowDevelopmentKey(db, config.LONGHAUL_DEVELOPMENT_KEY);
 
+  const production = config.NODE_ENV === 'production';
   const deps: ApiDeps = {
     db,
+    findKey: (secret) => findApiKey(db, secret, { production }),
     hub,
     workflows: createRunWorkflows(client, config.LONGHAUL_TASK_QUEUE),
     tools: loadTools(config.LONGHAUL_TOOL_PACKS),
@@ -76,7 +78,6 @@ function settingsOf(config: Config): ApiDeps['settings'] {
   return {
     public_url: config.public_url,
     body_limit: config.LONGHAUL_BODY_LIMIT,
-    production: config.NODE_ENV === 'production',
     temporal_namespace: config.TEMPORAL_NAMESPACE,
     temporal_ui_url: config.LONGHAUL_TEMPORAL_UI_URL,
     stream: STREAM_LIMITS,

@@ -45,6 +45,12 @@ export const FAILURES = {
     title: 'No valid API key',
     hint: 'Send `Authorization: Bearer lh_…` or `X-API-Key: lh_…`.',
   },
+  forbidden: {
+    kind: 'terminal',
+    status: 403,
+    title: 'The key may not do this',
+    hint: 'Use a key that has the scope which the detail names.',
+  },
   not_found: {
     kind: 'terminal',
     status: 404,

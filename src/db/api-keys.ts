@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import type { Scope } from '../contracts/api-key';
 import { newId } from './new-id';
 import type { Tx } from './tx';
 
@@ -6,6 +7,7 @@ import type { Tx } from './tx';
 export interface ApiKey {
   id: string;
   tenant: string;
+  scopes: Scope[];
 }
 
 /** Characters of a key that are kept to tell keys apart. */
@@ -43,7 +45,7 @@ export async function findApiKey(
   { production }: { production: boolean },
 ): Promise<ApiKey | undefined> {
   const [key] = await db.query<ApiKey>(
-    `select id, tenant from api_keys
+    `select id, tenant, scopes from api_keys
      where hash = $1 and revoked_at is null and (expires_at is null or expires_at > now()) and not (development and $2)`,
     [hashOf(secret), production],
   );

@@ -1,6 +1,6 @@
 import { Refusal } from '../contracts/refusal';
 import { isTerminal, type RunStatus } from '../contracts/run-status';
-import type { Database } from '../db/database';
+import type { Records } from '../db/database';
 import { newId } from '../db/new-id';
 import { findRun, type RunRow } from '../db/runs';
 import type { Tx } from '../db/tx';
@@ -8,7 +8,8 @@ import { append } from '../events/append';
 import type { RunWorkflows } from './run-workflows';
 
 export interface CancelDeps {
-  db: Database;
+  /** The record as the tenant sees it. */
+  records: Records;
   workflows: RunWorkflows;
   /** Hears that the workflow could not be woken at once; the reconciler repeats it. */
   onNotWoken: (run_id: string, error: unknown) => void;
@@ -30,11 +31,11 @@ export interface Cancellation {
  */
 export async function cancelRun(deps: CancelDeps, cancellation: Cancellation): Promise<RunRow> {
   const { tenant, run_id } = cancellation;
-  const status = await deps.db.transaction((tx) => decide(tx, cancellation));
+  const status = await deps.records.transaction((tx) => decide(tx, cancellation));
   if (status === 'cancelling') {
     await deps.workflows.look(run_id).catch((error: unknown) => deps.onNotWoken(run_id, error));
   }
-  return (await findRun(deps.db, tenant, run_id))!;
+  return (await findRun(deps.records, tenant, run_id))!;
 }
 
 async function decide(tx: Tx, cancellation: Cancellation): Promise<RunStatus> {

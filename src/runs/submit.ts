@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { Refusal } from '../contracts/refusal';
 import type { Rules } from '../contracts/rules';
 import type { SubmitRun } from '../contracts/run';
-import type { Database } from '../db/database';
+import type { Records } from '../db/database';
 import { newId } from '../db/new-id';
 import { findRun, insertRun, type NewRun, type RunRow } from '../db/runs';
 import type { Tx } from '../db/tx';
@@ -14,7 +14,8 @@ const KEY_LIVES_HOURS = 24;
 const ROUTE = 'POST /v1/runs';
 
 export interface SubmitDeps {
-  db: Database;
+  /** The record as the tenant sees it. */
+  records: Records;
   workflows: RunWorkflows;
   /** Rules of new runs; a budget may lower them. */
   rules: Rules;
@@ -42,7 +43,7 @@ export async function submitRun(
   const { tenant } = submission;
   const fresh = newRun(submission, deps.rules);
   // Read before the commit: once the run exists nothing may fail that would make the client try again and have two.
-  const { run, replayed } = await deps.db.transaction(async (tx) => {
+  const { run, replayed } = await deps.records.transaction(async (tx) => {
     const earlier = await claimKey(tx, submission, fresh.id);
     if (earlier !== null) return { run: (await findRun(tx, tenant, earlier))!, replayed: true };
     await insertRun(tx, fresh);

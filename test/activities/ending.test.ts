@@ -32,7 +32,7 @@ const STEPS = [
 const cancel = (run_id: string) =>
   cancelRun(
     {
-      db: test_db.db,
+      records: test_db.db,
       workflows: fakeWorkflows(),
       onNotWoken: (_, error) => {
         throw error;

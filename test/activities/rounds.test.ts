@@ -27,7 +27,7 @@ function made(brain: Parameters<typeof depsWith>[2]) {
 }
 const cancel = (run_id: string) =>
   cancelRun(
-    { db: test_db.db, workflows: fakeWorkflows(), onNotWoken: fail },
+    { records: test_db.db, workflows: fakeWorkflows(), onNotWoken: fail },
     { tenant: 'tenant', run_id, reason: 'enough', actor: 'key_1', now: new Date() },
   );
 const fail = (...what: unknown[]) => {

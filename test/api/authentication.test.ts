@@ -8,7 +8,7 @@ let api: ApiServer;
 let lenient: ApiServer;
 beforeAll(async () => {
   api = await startApiServer();
-  lenient = await startApiServer({ settings: { production: false } });
+  lenient = await startApiServer({ production: false });
 });
 afterAll(async () => {
   await api.stop();

@@ -23,7 +23,12 @@ describe('submitting a run', () => {
 
   const submit = (body: SubmitRun, key: string | null = null, of: { tenant?: string; now?: Date } = {}) =>
     submitRun(
-      { db: test_db.db, workflows, rules: RULES, onNotStarted: (run_id) => void notStarted.push(run_id) },
+      {
+        records: test_db.db,
+        workflows,
+        rules: RULES,
+        onNotStarted: (run_id) => void notStarted.push(run_id),
+      },
       { tenant, body, idempotency_key: key, request_id: 'req_1', now: new Date(), ...of },
     );
   const runsOf = () => test_db.db.query<{ id: string }>('select id from runs where tenant = $1', [tenant]);

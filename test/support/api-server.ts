@@ -8,7 +8,7 @@ import { STREAM_LIMITS } from '../../src/api/stream/limits';
 import { attachWebSocket } from '../../src/api/stream/websocket';
 import type { Run } from '../../src/contracts/run';
 import type { Rules } from '../../src/contracts/rules';
-import { createApiKey } from '../../src/db/api-keys';
+import { createApiKey, findApiKey } from '../../src/db/api-keys';
 import { openDatabase } from '../../src/db/database';
 import { append, type NewEvent, type RunChange } from '../../src/events/append';
 import { EventHub } from '../../src/events/hub';
@@ -30,6 +30,8 @@ export const RULES: Rules = {
 
 export interface ApiServerOptions {
   settings?: Partial<ApiSettings>;
+  /** Development keys are refused. */
+  production?: boolean;
   /** How the server reaches Postgres, from how the test does. */
   viaUrl?: (url: string) => string;
 }
@@ -65,7 +67,11 @@ export interface RequestOptions {
   signal?: AbortSignal;
 }
 
-export async function startApiServer({ settings, viaUrl }: ApiServerOptions = {}): Promise<ApiServer> {
+export async function startApiServer({
+  settings,
+  production = true,
+  viaUrl,
+}: ApiServerOptions = {}): Promise<ApiServer> {
   const database = await createTestDatabase();
   const server_url = viaUrl?.(database.url) ?? database.url;
   const db = openDatabase({ url: server_url, pool: 10, name: 'api under test' });
@@ -86,6 +92,7 @@ export async function startApiServer({ settings, viaUrl }: ApiServerOptions = {}
   const workflows = recordWorkflows();
   const deps: ApiDeps = {
     db,
+    findKey: (secret) => findApiKey(db, secret, { production }),
     hub,
     workflows,
     tools: loadTools([]),
@@ -95,7 +102,6 @@ export async function startApiServer({ settings, viaUrl }: ApiServerOptions = {}
     settings: {
       public_url: 'http://longhaul.test',
       body_limit: 1_000_000,
-      production: true,
       temporal_namespace: 'default',
       temporal_ui_url: 'http://temporal.test',
       stream: STREAM_LIMITS,

@@ -1,25 +1,54 @@
-import type { RequestHandler } from 'express';
+import { z } from 'zod';
 import type { ApiDeps } from '../deps';
+import { route } from '../route';
 
 /** Longest wait for one check, milliseconds. */
 const CHECK_TIMEOUT_MS = 2_000;
 
-/** `GET /healthz`: the process answers. */
-export function healthz(): RequestHandler {
-  return (_req, res) => {
-    res.json({ status: 'ok' });
-  };
+const Outcome = z.enum(['ok', 'unreachable']);
+const Healthz = z.strictObject({ status: z.literal('ok') }).meta({ id: 'Health' });
+const Readyz = z
+  .strictObject({
+    status: z.enum(['ok', 'degraded', 'unavailable']),
+    checks: z.strictObject({ postgres: Outcome, temporal: Outcome }),
+  })
+  .meta({ id: 'Readiness' });
+
+export function healthz() {
+  return route({
+    method: 'get',
+    path: '/healthz',
+    operation: 'healthz',
+    summary: 'The process answers.',
+    scope: null,
+    replies: { 200: { description: 'It does.', schema: Healthz } },
+    handle({ res }) {
+      res.json({ status: 'ok' });
+    },
+  });
 }
 
-/**
- * `GET /readyz`: 200 when runs are accepted. Temporal away is said, but is no reason to turn clients away: runs are taken and started later.
- */
-export function readyz({ checks }: ApiDeps): RequestHandler {
-  return async (_req, res) => {
-    const [postgres, temporal] = await Promise.all([outcomeOf(checks.postgres), outcomeOf(checks.temporal)]);
-    const status = postgres !== 'ok' ? 'unavailable' : temporal !== 'ok' ? 'degraded' : 'ok';
-    res.status(postgres === 'ok' ? 200 : 503).json({ status, checks: { postgres, temporal } });
-  };
+/** Temporal away is said, but is no reason to turn clients away: runs are taken and started later. */
+export function readyz({ checks }: ApiDeps) {
+  return route({
+    method: 'get',
+    path: '/readyz',
+    operation: 'readyz',
+    summary: 'Whether runs are accepted.',
+    scope: null,
+    replies: {
+      200: { description: 'They are.', schema: Readyz },
+      503: { description: 'They are not: Postgres cannot be reached.', schema: Readyz },
+    },
+    async handle({ res }) {
+      const [postgres, temporal] = await Promise.all([
+        outcomeOf(checks.postgres),
+        outcomeOf(checks.temporal),
+      ]);
+      const status = postgres !== 'ok' ? 'unavailable' : temporal !== 'ok' ? 'degraded' : 'ok';
+      res.status(postgres === 'ok' ? 200 : 503).json({ status, checks: { postgres, temporal } });
+    },
+  });
 }
 
 async function outcomeOf(check: () => Promise<void>): Promise<'ok' | 'unreachable'> {

@@ -1,56 +1,73 @@
-import type { Request, RequestHandler, Response } from 'express';
 import { z } from 'zod';
 import { Refusal } from '../../contracts/refusal';
+import { EventList } from '../../contracts/event-list';
 import { positionOf } from '../../events/position';
 import { readAfter } from '../../events/read';
 import { withGaps } from '../../events/topic';
-import { callerOf } from '../authenticate';
-import { parse } from '../body';
 import type { ApiDeps } from '../deps';
-import { parseCursor } from '../stream/cursor';
+import { route, type Exchange } from '../route';
+import { cursorText, parseCursor } from '../stream/cursor';
 import { sendEvents } from '../stream/sse';
 import { requireRun } from './get-run';
 
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 500;
 
-/** The cursor has a code of its own: see parseCursor. */
-const StreamQuery = z.strictObject({ after: z.unknown().optional() });
-const PageQuery = StreamQuery.extend({
+const Query = z.strictObject({
+  after: cursorText,
   limit: z
     .string()
     .regex(/^\d{1,3}$/, `must be a whole number from 1 to ${MAX_LIMIT}`)
     .transform(Number)
     .pipe(z.number().min(1).max(MAX_LIMIT))
-    .default(DEFAULT_LIMIT),
+    .optional(),
 });
 
-/** `GET /v1/runs/{id}/events`: a page of events as JSON, or all of them as they come as server-sent events. */
-export function readEvents(deps: ApiDeps): RequestHandler {
-  return async (req, res) => {
-    const wire = req.accepts(['application/json', 'text/event-stream']);
-    if (wire === false) throw new Refusal('not_acceptable', 'Events come as JSON or as server-sent events.');
-    res.vary('Accept');
-    return wire === 'text/event-stream' ? sendStream(deps, req, res) : sendPage(deps, req, res);
-  };
+type Read = Exchange<z.infer<typeof Query>, undefined>;
+
+export function readEvents(deps: ApiDeps) {
+  return route({
+    method: 'get',
+    path: '/v1/runs/{id}/events',
+    operation: 'readEvents',
+    summary: 'A page of events as JSON, or all of them as they come as server-sent events.',
+    scope: 'runs:read',
+    offers: ['application/json', 'text/event-stream'],
+    query: Query,
+    headers: { 'Last-Event-ID': 'Number of the last event that was read; wins over `after`. For streams.' },
+    replies: {
+      200: { description: 'A page of events; or the stream.', schema: EventList },
+      204: { description: 'The stream is over and its reader has everything.' },
+    },
+    failures: ['not_found', 'invalid_cursor', 'cursor_ahead', 'events_expired'],
+    async handle(exchange) {
+      const wire = exchange.req.accepts(['application/json', 'text/event-stream']);
+      return wire === 'text/event-stream' ? sendStream(deps, exchange) : sendPage(exchange);
+    },
+  });
 }
 
-async function sendStream(deps: ApiDeps, req: Request, res: Response): Promise<void> {
-  const { after } = parse(StreamQuery, { ...req.query }, '/query');
-  const run = await requireRun(deps, callerOf(res).tenant, req.params.id);
+async function sendStream(deps: ApiDeps, { req, res, query, caller, records }: Read): Promise<void> {
+  if (query.limit !== undefined) {
+    const detail = 'is not a field of a stream';
+    throw new Refusal('invalid_request', `limit: ${detail}`, [
+      { pointer: '/query/limit', code: 'unknown_field', detail },
+    ]);
+  }
+  const run = await requireRun(records, caller.tenant, req.params.id);
   const last_id = req.headers['last-event-id']; // what a client that comes back has read; its address still says where it began
   const cursor =
     last_id === undefined
-      ? parseCursor(after, '/query/after')
+      ? parseCursor(query.after, '/query/after')
       : parseCursor(last_id, '/header/Last-Event-ID');
-  await sendEvents(deps, res, run, positionOf(cursor, run));
+  await sendEvents(deps, records, res, run, positionOf(cursor, run));
 }
 
-async function sendPage(deps: ApiDeps, req: Request, res: Response): Promise<void> {
-  const { after, limit } = parse(PageQuery, { ...req.query }, '/query');
-  const run = await requireRun(deps, callerOf(res).tenant, req.params.id);
+async function sendPage({ req, res, query, caller, records }: Read): Promise<void> {
+  const { after, limit = DEFAULT_LIMIT } = query;
+  const run = await requireRun(records, caller.tenant, req.params.id);
   const position = positionOf(parseCursor(after, '/query/after'), run);
-  const page = await readAfter(deps.db, [{ run_id: run.id, after: position }], limit);
+  const page = await readAfter(records, [{ run_id: run.id, after: position }], limit);
   const gaps = withGaps(position, page).flatMap((item) => (item.kind === 'gap' ? [item] : []));
   const rest = {
     has_more: (page.at(-1)?.seq ?? run.last_seq) < run.last_seq,

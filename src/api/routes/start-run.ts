@@ -1,43 +1,66 @@
-import type { RequestHandler } from 'express';
 import { Refusal } from '../../contracts/refusal';
-import { SubmitRun } from '../../contracts/run';
+import { Run, SubmitRun } from '../../contracts/run';
 import { checkPlan } from '../../planning/plan-check';
 import { submitRun } from '../../runs/submit';
-import { callerOf } from '../authenticate';
-import { parse } from '../body';
 import type { ApiDeps } from '../deps';
+import { route } from '../route';
 import { runView } from '../run-view';
 
 /** Seconds after which it is worth asking how a run goes. */
 const RETRY_AFTER_S = 1;
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 
-/** `POST /v1/runs`: takes a run. 202, also when Temporal is away. */
-export function startRun(deps: ApiDeps): RequestHandler {
-  return async (req, res) => {
-    const body = parse(SubmitRun, req.body ?? {});
-    refuseUnsoundPlan(deps, body);
-    const { run, replayed } = await submitRun(
-      {
-        ...deps,
-        onNotStarted: (run_id, err) =>
-          deps.log.warn({ run_id, err }, 'Temporal did not take the run; it is started later.'),
+export function startRun(deps: ApiDeps) {
+  return route({
+    method: 'post',
+    path: '/v1/runs',
+    operation: 'startRun',
+    summary: 'Takes a run. It is accepted also when Temporal is away, and started later.',
+    scope: 'runs:write',
+    limit: 'submits',
+    body: SubmitRun,
+    headers: {
+      'Idempotency-Key':
+        '1 to 255 visible ASCII characters; a repeated request within 24 h gets the same run.',
+    },
+    replies: {
+      202: {
+        description: 'The run is committed.',
+        schema: Run,
+        headers: {
+          Location: 'Address of the run.',
+          'Retry-After': 'Seconds after which it is worth asking how it goes.',
+          'Idempotent-Replayed': '`true` when an earlier request with this key made the run.',
+        },
       },
-      {
-        tenant: callerOf(res).tenant,
-        body,
-        idempotency_key: idempotencyKey(req.headers['idempotency-key']),
-        request_id: String(res.locals.request_id),
-        now: new Date(),
-      },
-    );
-    const view = runView(run, deps.settings);
-    if (replayed) res.setHeader('Idempotent-Replayed', 'true');
-    res
-      .status(202)
-      .set({ Location: view.urls.self, 'Retry-After': String(RETRY_AFTER_S) })
-      .json(view);
-  };
+    },
+    failures: ['invalid_plan', 'idempotency_mismatch'],
+    async handle({ req, res, body, caller: { tenant }, records }) {
+      refuseUnsoundPlan(deps, body);
+      const { run, replayed } = await submitRun(
+        {
+          records,
+          workflows: deps.workflows,
+          rules: deps.rules,
+          onNotStarted: (run_id, err) =>
+            deps.log.warn({ run_id, err }, 'Temporal did not take the run; it is started later.'),
+        },
+        {
+          tenant,
+          body,
+          idempotency_key: idempotencyKey(req.headers['idempotency-key']),
+          request_id: String(res.locals.request_id),
+          now: new Date(),
+        },
+      );
+      const view = runView(run, deps.settings);
+      if (replayed) res.setHeader('Idempotent-Replayed', 'true');
+      res
+        .status(202)
+        .set({ Location: view.urls.self, 'Retry-After': String(RETRY_AFTER_S) })
+        .json(view);
+    },
+  });
 }
 
 /** A given plan is checked here, so that its author hears of every defect at once. */

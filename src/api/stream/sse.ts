@@ -1,5 +1,6 @@
 import type { Response } from 'express';
 import { isTerminal } from '../../contracts/run-status';
+import type { Records } from '../../db/database';
 import type { RunRow } from '../../db/runs';
 import type { StreamItem } from '../../events/topic';
 import type { ApiDeps } from '../deps';
@@ -17,7 +18,13 @@ const HEARTBEAT = `: heartbeat ${' '.repeat(2_048)}\n\n`;
  * Sends the events of a run after a number as server-sent events, to its end. A disconnect cancels nothing.
  * @param after a number that the run has, from `positionOf`
  */
-export async function sendEvents(deps: ApiDeps, res: Response, run: RunRow, after: number): Promise<void> {
+export async function sendEvents(
+  deps: ApiDeps,
+  records: Records,
+  res: Response,
+  run: RunRow,
+  after: number,
+): Promise<void> {
   if (isTerminal(run.status) && after >= run.last_seq) {
     res.status(204).end(); // tells an EventSource not to come back
     return;
@@ -45,15 +52,15 @@ export async function sendEvents(deps: ApiDeps, res: Response, run: RunRow, afte
       }
     }
     if (gone.signal.aborted) return;
-    await sayEnd(deps, res, run);
+    await sayEnd(records, res, run);
   } finally {
     clearInterval(heartbeat);
   }
 }
 
 /** A stream that is over says so; one that only breaks off does not, and its reader comes back. */
-async function sayEnd(deps: ApiDeps, res: Response, { id, tenant }: RunRow): Promise<void> {
-  const { status, last_seq } = await requireRun(deps, tenant, id);
+async function sayEnd(records: Records, res: Response, { id, tenant }: RunRow): Promise<void> {
+  const { status, last_seq } = await requireRun(records, tenant, id);
   if (isTerminal(status)) res.write(frame('stream.end', JSON.stringify({ status, last_seq })));
   res.end();
 }

@@ -49,7 +49,8 @@ export async function serveSession(deps: ApiDeps, ws: WebSocket, request: Sessio
   const { token, stop } = listenTo(ws, request.headers, gone, deps.settings.stream);
   try {
     const caller = await keyOf(deps, await token);
-    const run = await requireRun(deps, caller.tenant, request.run_id);
+    const records = deps.db.of(caller.tenant);
+    const run = await requireRun(records, caller.tenant, request.run_id);
     const { after: cursor } = parse(Query, request.query, '/query');
     const after = positionOf(parseCursor(cursor, '/query/after'), run);
     send(ws, { type: 'welcome', session_id: newId('ses'), heartbeat_ms });
@@ -134,7 +135,7 @@ async function follow(
       return;
     }
   }
-  if (!gone.aborted) sayEnd(ws, await requireRun(deps, run.tenant, run.id));
+  if (!gone.aborted) sayEnd(ws, await requireRun(deps.db.of(run.tenant), run.tenant, run.id));
 }
 
 /** A stream that is over says so; one that only breaks off does not, and its reader comes back. */
