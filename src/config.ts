@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import type { Rules } from './contracts/rules';
 
@@ -7,6 +7,8 @@ import type { Rules } from './contracts/rules';
  * Every setting of Longhaul, with its default, unit and meaning. Environment only; this file alone reads it, and only main
  * files read this file. Each `X` may also be given as `X_FILE`, the path of a file that holds it (mounted secrets).
  */
+
+const PACKAGE = JSON.parse(readFileSync(join(__dirname, '../package.json'), 'utf8')) as { version: string };
 
 const wholeNumber = (least: number, most: number) => z.coerce.number().int().min(least).max(most);
 
@@ -78,6 +80,8 @@ type Settings = z.infer<typeof Settings>;
 
 /** The settings, and what follows from them. */
 export interface Config extends Settings {
+  /** Of this release, from package.json. */
+  version: string;
   public_url: string;
   rules: Rules;
   /** Words for the log: settings that have no meaning here. */
@@ -103,6 +107,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
   }
   return {
     ...settings,
+    version: PACKAGE.version,
     public_url: (settings.PUBLIC_URL ?? `http://${settings.HOST}:${settings.PORT}`).replace(/\/$/, ''),
     rules: rulesOf(settings),
     warnings: unknownSettings(env),

@@ -26,6 +26,8 @@ export interface ApiDeps {
 }
 
 export interface ApiSettings {
+  /** Of this release. */
+  version: string;
   /** How clients reach the API, without a slash at the end. */
   public_url: string;
   /** Size of a request body, bytes. */

@@ -76,6 +76,7 @@ async function main(): Promise<void> {
 
 function settingsOf(config: Config): ApiDeps['settings'] {
   return {
+    version: config.version,
     public_url: config.public_url,
     body_limit: config.LONGHAUL_BODY_LIMIT,
     temporal_namespace: config.TEMPORAL_NAMESPACE,

@@ -1,28 +1,12 @@
 import type { NextFunction, Request, Response } from 'express';
-import { FAILURES, type FailureCode } from '../contracts/failure';
+import { FAILURES } from '../contracts/failure';
+import type { Problem } from '../contracts/problem';
 import { Refusal, type RefusedPart } from '../contracts/refusal';
 import { Unavailable } from '../db/unavailable';
 import type { Logger } from '../telemetry/logger';
 
 /** Seconds after which a client may try again when Postgres is away. */
 const RETRY_AFTER_S = 2;
-
-/** A failed request as clients see it: RFC 9457, with the essence repeated in the shape that OpenAI clients read. */
-export interface Problem {
-  type: string;
-  title: string;
-  status: number;
-  detail: string;
-  instance: string;
-  code: FailureCode;
-  request_id: string;
-  retryable: boolean;
-  run_id: string | null;
-  hint: string;
-  errors: RefusedPart[];
-  error: { message: string; type: string; code: FailureCode; param: string | null };
-  [more: string]: unknown;
-}
 
 /** The problem document of a refusal. */
 export function problemOf(

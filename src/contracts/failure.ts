@@ -37,7 +37,7 @@ export const FAILURES = {
     kind: 'terminal',
     status: 400,
     title: 'The cursor is not valid',
-    hint: 'Use a whole number from 0, or `last`.',
+    hint: 'For events use a whole number from 0, or `last`; for lists the `first_id` or `last_id` of a page.',
   },
   unauthorized: {
     kind: 'terminal',
@@ -74,6 +74,18 @@ export const FAILURES = {
     status: 409,
     title: 'The cursor is beyond the last event',
     hint: 'Read on from `last_seq` of the run, or from `after=last`.',
+  },
+  run_not_terminal: {
+    kind: 'terminal',
+    status: 409,
+    title: 'The run has not ended',
+    hint: 'Wait for its end, or cancel it first.',
+  },
+  precondition_failed: {
+    kind: 'terminal',
+    status: 412,
+    title: 'The object has changed',
+    hint: 'Read it again, look whether your change still makes sense, and send the new `ETag` as `If-Match`.',
   },
   events_expired: {
     kind: 'terminal',

@@ -18,32 +18,36 @@ const Comparison = z.strictObject({
 export type Condition =
   z.infer<typeof Comparison> | { all: Condition[] } | { any: Condition[] } | { not: Condition };
 
-export const Condition: z.ZodType<Condition> = z.lazy(() =>
-  z.union([
-    Comparison,
-    z.strictObject({ all: z.array(Condition).min(1).max(20) }),
-    z.strictObject({ any: z.array(Condition).min(1).max(20) }),
-    z.strictObject({ not: Condition }),
-  ]),
-);
+export const Condition: z.ZodType<Condition> = z
+  .lazy(() =>
+    z.union([
+      Comparison,
+      z.strictObject({ all: z.array(Condition).min(1).max(20) }),
+      z.strictObject({ any: z.array(Condition).min(1).max(20) }),
+      z.strictObject({ not: Condition }),
+    ]),
+  )
+  .meta({ id: 'Condition' });
 
 /** One item of a plan. `input` may hold references to outputs of earlier steps. */
-export const Step = z.strictObject({
-  /** Any text here: `plan-check` reports ids that break the rule together with everything else it finds. */
-  id: z.string().min(1).max(200),
-  tool: z.string().min(1).max(200),
-  /** Version of the tool; the newest when absent. */
-  version: z.string().min(1).max(50).optional(),
-  title: z.string().min(1).max(200).optional(),
-  input: z.record(z.string(), z.unknown()).default({}),
-  /** Steps that must have ended before this one, beyond those its input and condition refer to. */
-  needs: z.array(z.string().min(1).max(200)).max(100).optional(),
-  when: Condition.optional(),
-  /** `all` (default): skipped when a step it needs was not completed. `any`: goes on when at least one was. */
-  join: z.enum(['all', 'any']).optional(),
-  /** `stop` (default): its failure fails the run. `continue`: only what needs it is skipped. */
-  on_failure: z.enum(['stop', 'continue']).optional(),
-});
+export const Step = z
+  .strictObject({
+    /** Any text here: `plan-check` reports ids that break the rule together with everything else it finds. */
+    id: z.string().min(1).max(200),
+    tool: z.string().min(1).max(200),
+    /** Version of the tool; the newest when absent. */
+    version: z.string().min(1).max(50).optional(),
+    title: z.string().min(1).max(200).optional(),
+    input: z.record(z.string(), z.unknown()).default({}),
+    /** Steps that must have ended before this one, beyond those its input and condition refer to. */
+    needs: z.array(z.string().min(1).max(200)).max(100).optional(),
+    when: Condition.optional(),
+    /** `all` (default): skipped when a step it needs was not completed. `any`: goes on when at least one was. */
+    join: z.enum(['all', 'any']).optional(),
+    /** `stop` (default): its failure fails the run. `continue`: only what needs it is skipped. */
+    on_failure: z.enum(['stop', 'continue']).optional(),
+  })
+  .meta({ id: 'PlanStep' });
 export type Step = z.infer<typeof Step>;
 
 /** A plan handed in by a client. More steps than the rules allow are reported by `plan-check`, not here. */

@@ -1,10 +1,20 @@
 import { z } from 'zod';
 import { GivenPlan } from './plan';
-import type { Failure } from './failure';
+import { listOf } from './list';
+import { Failure } from './problem';
+import { PlanView, StepView, VerdictView } from './round-views';
 import { RUN_STATUSES } from './run-status';
 
 /** Longest goal, characters. */
 export const MAX_GOAL_CHARS = 32_000;
+
+const Metadata = z
+  .record(z.string().min(1).max(64), z.string().max(512))
+  .refine((metadata) => Object.keys(metadata).length <= 16, 'has more than 16 keys');
+const Tags = z
+  .array(z.string().min(1).max(64))
+  .max(16)
+  .transform((tags) => [...new Set(tags)]);
 
 /** Body of `POST /v1/runs`. Fields that are not listed are refused. */
 export const SubmitRun = z.strictObject({
@@ -22,49 +32,67 @@ export const SubmitRun = z.strictObject({
       max_duration_s: z.number().int().min(1).optional(),
     })
     .optional(),
-  metadata: z
-    .record(z.string().min(1).max(64), z.string().max(512))
-    .refine((metadata) => Object.keys(metadata).length <= 16, 'has more than 16 keys')
-    .optional(),
-  tags: z.array(z.string().min(1).max(64)).max(16).optional(),
+  metadata: Metadata.optional(),
+  tags: Tags.optional(),
 });
 export type SubmitRun = z.infer<typeof SubmitRun>;
 
 /** Body of `POST /v1/runs/{id}/cancel`. */
 export const CancelRun = z.strictObject({ reason: z.string().min(1).max(500).optional() });
 
+/** Body of `PATCH /v1/runs/{id}`: what is given replaces what was there. */
+export const PatchRun = z
+  .strictObject({ metadata: Metadata.optional(), tags: Tags.optional() })
+  .refine(({ metadata, tags }) => metadata !== undefined || tags !== undefined, 'changes nothing');
+export type PatchRun = z.infer<typeof PatchRun>;
+
+/** What `expand` may add to a run. */
+export const EXPANSIONS = ['plan', 'steps', 'verdicts'] as const;
+export type Expansion = (typeof EXPANSIONS)[number];
+
 /** A run as clients see it. Times are RFC 3339 UTC. */
-export const Run = z.strictObject({
-  id: z.string(),
-  object: z.literal('run'),
-  created_at: z.string(),
-  updated_at: z.string(),
-  started_at: z.string().nullable(),
-  finished_at: z.string().nullable(),
-  status: z.enum(RUN_STATUSES),
-  /** Open-ended, for people only. */
-  phase: z.string().nullable(),
-  status_reason: z.string().nullable(),
-  goal: z.string(),
-  user: z.string().nullable(),
-  answer: z.string().nullable(),
-  error: z.custom<Failure>().nullable(),
-  progress: z.strictObject({
-    steps_total: z.number().int(),
-    steps_done: z.number().int(),
-    plan_version: z.number().int().nullable(),
-    rounds: z.number().int(),
-  }),
-  budget: z.strictObject({ max_steps: z.number().int(), max_duration_s: z.number().int() }),
-  attempt: z.number().int(),
-  origin: z.strictObject({ type: z.string(), run_id: z.string().nullable(), from: z.string().nullable() }),
-  root_run_id: z.string(),
-  superseded_by: z.string().nullable(),
-  metadata: z.record(z.string(), z.string()),
-  tags: z.array(z.string()),
-  /** Number of the newest event. */
-  last_seq: z.number().int(),
-  temporal: z.strictObject({ namespace: z.string(), workflow_id: z.string(), ui_url: z.string() }),
-  urls: z.strictObject({ self: z.string(), events: z.string(), cancel: z.string() }),
-});
+export const Run = z
+  .strictObject({
+    id: z.string(),
+    object: z.literal('run'),
+    created_at: z.string(),
+    updated_at: z.string(),
+    started_at: z.string().nullable(),
+    finished_at: z.string().nullable(),
+    status: z.enum(RUN_STATUSES),
+    /** Open-ended, for people only. */
+    phase: z.string().nullable(),
+    status_reason: z.string().nullable(),
+    goal: z.string(),
+    user: z.string().nullable(),
+    answer: z.string().nullable(),
+    error: Failure.nullable(),
+    progress: z.strictObject({
+      steps_total: z.number().int(),
+      steps_done: z.number().int(),
+      plan_version: z.number().int().nullable(),
+      rounds: z.number().int(),
+    }),
+    budget: z.strictObject({ max_steps: z.number().int(), max_duration_s: z.number().int() }),
+    attempt: z.number().int(),
+    origin: z.strictObject({ type: z.string(), run_id: z.string().nullable(), from: z.string().nullable() }),
+    root_run_id: z.string(),
+    superseded_by: z.string().nullable(),
+    metadata: z.record(z.string(), z.string()),
+    tags: z.array(z.string()),
+    /** Number of the newest event. */
+    last_seq: z.number().int(),
+    temporal: z.strictObject({ namespace: z.string(), workflow_id: z.string(), ui_url: z.string() }),
+    urls: z.strictObject({ self: z.string(), events: z.string(), cancel: z.string() }),
+    /** Only where `expand` asks for it: the plan that is carried out, or the newest one. */
+    plan: PlanView.nullable().optional(),
+    /** Only where `expand` asks for it: the steps of that plan. */
+    steps: z.array(StepView).optional(),
+    /** Only where `expand` asks for it: what the judge said, round by round. */
+    verdicts: z.array(VerdictView).optional(),
+  })
+  .meta({ id: 'Run' });
 export type Run = z.infer<typeof Run>;
+
+/** A page of runs. `first_id` and `last_id` are the cursors for `before` and `after`. */
+export const RunList = listOf(Run).meta({ id: 'RunList' });

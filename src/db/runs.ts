@@ -25,6 +25,8 @@ export interface RunRow {
   attempt: number;
   first_seq: number;
   last_seq: number;
+  /** Counts every change of the row. */
+  revision: number;
   origin: { type: string; run_id: string | null; from: string | null };
   root_run_id: string;
   superseded_by: string | null;
@@ -52,12 +54,13 @@ export interface NewRun {
 }
 
 /** Progress is counted, not kept: the steps of the current plan say it. Int8 columns are cast because the driver gives them as text. */
-const COLUMNS = `
+export const RUN_COLUMNS = `
   r.id, r.tenant, r."user", r.status, r.phase, r.status_reason, r.goal, r.answer, r.error, r.plan_version, r.rounds, r.rules,
-  r.budget, r.metadata, r.tags, r.attempt, r.first_seq::float8 as first_seq, r.last_seq::float8 as last_seq, r.origin,
+  r.budget, r.metadata, r.tags, r.attempt, r.first_seq::float8 as first_seq, r.last_seq::float8 as last_seq,
+  r.revision::float8 as revision, r.origin,
   r.root_run_id, r.superseded_by, r.created_at, r.updated_at, r.started_at, r.finished_at, r.deadline_at,
   p.steps_total, p.steps_done`;
-const PROGRESS = `
+export const RUN_PROGRESS = `
   cross join lateral (
     select count(*)::int as steps_total,
       count(*) filter (where s.status in ('completed', 'failed', 'skipped', 'cancelled'))::int as steps_done
@@ -67,7 +70,7 @@ const PROGRESS = `
 /** The run of that id if the tenant has it. */
 export async function findRun(db: Tx, tenant: string, id: string): Promise<RunRow | undefined> {
   const [row] = await db.query<RunRow>(
-    `select ${COLUMNS} from runs r ${PROGRESS} where r.id = $1 and r.tenant = $2`,
+    `select ${RUN_COLUMNS} from runs r ${RUN_PROGRESS} where r.id = $1 and r.tenant = $2`,
     [id, tenant],
   );
   return row;
@@ -76,7 +79,7 @@ export async function findRun(db: Tx, tenant: string, id: string): Promise<RunRo
 /** Runs that were committed more than a second ago and that Temporal may not know yet, oldest first. */
 export function findUnstartedRuns(db: Tx, limit: number): Promise<RunRow[]> {
   return db.query<RunRow>(
-    `select ${COLUMNS} from runs r ${PROGRESS}
+    `select ${RUN_COLUMNS} from runs r ${RUN_PROGRESS}
      where r.status = 'queued' and r.workflow_started_at is null and r.created_at < now() - interval '1 second'
      order by r.created_at limit $1`,
     [limit],
@@ -130,4 +133,43 @@ export async function lockRun(tx: Tx, run_id: string): Promise<RunStatus> {
     [run_id],
   );
   return run!.status;
+}
+
+/**
+ * Changes what a client keeps with a run.
+ * @param revision the one the client has seen; null: whatever it is
+ * @returns whether it was changed; false when there is no such run, or not in that revision.
+ */
+export async function labelRun(
+  db: Tx,
+  tenant: string,
+  id: string,
+  labels: { metadata: Record<string, string> | null; tags: string[] | null },
+  revision: number | null,
+): Promise<boolean> {
+  const changed = await db.query(
+    `update runs set metadata = coalesce($3, metadata), tags = coalesce($4, tags), revision = revision + 1, updated_at = clock_timestamp()
+     where id = $2 and tenant = $1 and ($5::bigint is null or revision = $5) returning id`,
+    [tenant, id, labels.metadata === null ? null : JSON.stringify(labels.metadata), labels.tags, revision],
+  );
+  return changed.length > 0;
+}
+
+/**
+ * Removes a run that is over, with its plans, steps and events. What its tools did stays done.
+ * @returns whether it was removed; false when there is no such run, it is not over, or not in that revision.
+ */
+export async function deleteRun(
+  tx: Tx,
+  tenant: string,
+  id: string,
+  revision: number | null,
+): Promise<boolean> {
+  await tx.query("set local longhaul.retention = 'on'"); // events go with their run, never alone
+  const deleted = await tx.query(
+    `delete from runs where id = $2 and tenant = $1 and ($3::bigint is null or revision = $3)
+       and status in ('completed', 'failed', 'cancelled', 'timed_out') returning id`,
+    [tenant, id, revision],
+  );
+  return deleted.length > 0;
 }

@@ -95,7 +95,7 @@ function newRun({ tenant, body, request_id, now }: Submission, rules: Rules): Ne
     rules: { ...rules, ...budget },
     budget,
     metadata: body.metadata ?? {},
-    tags: [...new Set(body.tags)],
+    tags: body.tags ?? [],
     request_id,
     deadline_at: new Date(now.getTime() + budget.max_duration_s * 1_000),
   };

@@ -32,10 +32,9 @@ describe('X-Request-Id', () => {
 
 describe('address', () => {
   test.each([
-    ['GET', '/v1/runs', 'POST'],
-    ['DELETE', '/v1/runs', 'POST'],
-    ['DELETE', '/v1/runs/{id}', 'GET, HEAD'],
-    ['PATCH', '/v1/runs/{id}', 'GET, HEAD'],
+    ['PUT', '/v1/runs', 'GET, HEAD, POST'],
+    ['DELETE', '/v1/runs', 'GET, HEAD, POST'],
+    ['POST', '/v1/runs/{id}', 'GET, HEAD, PATCH, DELETE'],
     ['POST', '/v1/runs/{id}/events', 'GET, HEAD'],
     ['GET', '/v1/runs/{id}/cancel', 'POST'],
     ['OPTIONS', '/v1/runs/{id}/cancel', 'POST'],
@@ -51,12 +50,12 @@ describe('address', () => {
     '/',
     '/v1',
     '/v1/',
-    '/v1/tools',
+    '/v1/tool',
     '/v1/runs/x/pause',
-    '/v1/runs/{id}/plans',
-    '/v1/stream',
-    '/metrics',
-    '/docs',
+    '/v1/runs/{id}/plan',
+    '/docs/package.json',
+    '/docs/..%2fpackage.json',
+    '/errors/constructor',
   ])('%s is not served', async (path) => {
     await problemIn(await api.request(path.replace('{id}', run_id)), 'not_found');
   });
@@ -88,7 +87,7 @@ describe('address', () => {
     const started = api.workflows.started.length;
     const reply = await api.request('/v1/runs', {
       body: { goal: 'a' },
-      headers: { accept: 'text/event-stream' },
+      headers: { accept: 'text/html' },
     });
     await problemIn(reply, 'not_acceptable');
     expect(api.workflows.started).toHaveLength(started);

@@ -63,10 +63,10 @@ describe('GET /v1/runs/{id}', () => {
     for (const problem of seen) expect(problem).toEqual(seen[0]);
   });
 
-  test('refuses queries: none has a meaning here yet', async () => {
+  test('refuses what it does not know in a query', async () => {
     const { id } = await api.submit();
-    await problemIn(await api.request(`/v1/runs/${id}?expand[]=plan`), 'invalid_request', {
-      pointers: ['/query/expand[]'],
+    await problemIn(await api.request(`/v1/runs/${id}?expand[]=plan,tools`), 'invalid_request', {
+      pointers: ['/query/expand[]/1'],
     });
     await problemIn(await api.request('/v1/runs?dry_run=true', { body: { goal: 'a' } }), 'invalid_request', {
       pointers: ['/query/dry_run'],

@@ -4,6 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { createApp } from '../../src/api/app';
 import type { ApiDeps, ApiSettings } from '../../src/api/deps';
 import { refuseBadBytes } from '../../src/api/raw-problem';
+import { routesOf } from '../../src/api/routes';
 import { STREAM_LIMITS } from '../../src/api/stream/limits';
 import { attachWebSocket } from '../../src/api/stream/websocket';
 import type { Run } from '../../src/contracts/run';
@@ -15,6 +16,7 @@ import { EventHub } from '../../src/events/hub';
 import { createInputCheck } from '../../src/planning/input-check';
 import { createLogger } from '../../src/telemetry/logger';
 import { loadTools } from '../../src/tools/load-tools';
+import { replyChecker } from './check-reply';
 import { createTestDatabase, type TestDatabase } from './database';
 import { recordWorkflows, type RecordedWorkflows } from './recorded-workflows';
 
@@ -100,6 +102,7 @@ export async function startApiServer({
     rules: RULES,
     log: createLogger({ level: 'silent', name: 'api under test' }),
     settings: {
+      version: '0.0.0-test',
       public_url: 'http://longhaul.test',
       body_limit: 1_000_000,
       temporal_namespace: 'default',
@@ -126,13 +129,18 @@ export async function startApiServer({
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const { port } = server.address() as AddressInfo;
   const url = `http://127.0.0.1:${port}`;
-  const request = (path: string, { method, body, headers = {}, signal }: RequestOptions = {}) =>
-    fetch(`${url}${path}`, {
-      method: method ?? (body === undefined ? 'GET' : 'POST'),
+  const check = replyChecker(routesOf(deps));
+  const request = async (path: string, options: RequestOptions = {}) => {
+    const { body, method = body === undefined ? 'GET' : 'POST', headers = {}, signal } = options;
+    const reply = await fetch(`${url}${path}`, {
+      method,
       headers: headersOf(own.secret, body, headers),
       ...(body === undefined ? {} : { body: bodyOf(body) }),
       ...(signal && { signal }),
     });
+    await check(method, path, reply);
+    return reply;
+  };
   return {
     url,
     port,

@@ -1,12 +1,44 @@
 import type { ApiDeps } from '../deps';
 import type { Route } from '../route';
 import { cancelRun } from './cancel-run';
+import { deleteRun, patchRun } from './change-run';
+import { docs, docsFile, openApi } from './docs';
+import { getError, listErrors } from './errors';
 import { getRun } from './get-run';
 import { healthz, readyz } from './health';
+import { listRuns } from './list-runs';
 import { readEvents } from './read-events';
-import { startRun } from './start-run';
+import { getPlan, getStep, listPlans, listSteps, listVerdicts } from './read-rounds';
+import { startRun, streamRun } from './start-run';
+import { getTool, listTools } from './tools';
+import { version } from './version';
 
 /** Every route of the API, in the order of the reference. */
 export function routesOf(deps: ApiDeps): Route[] {
-  return [startRun(deps), getRun(deps), cancelRun(deps), readEvents(deps), healthz(), readyz(deps)];
+  const routes: Route[] = [
+    startRun(deps),
+    streamRun(deps),
+    listRuns(deps),
+    getRun(deps),
+    patchRun(deps),
+    deleteRun(deps),
+    cancelRun(deps),
+    readEvents(deps),
+    listPlans(),
+    getPlan(),
+    listSteps(),
+    getStep(),
+    listVerdicts(),
+    listTools(deps),
+    getTool(deps),
+    healthz(),
+    readyz(deps),
+    version(deps),
+    openApi(deps, () => routes),
+    docs(),
+    docsFile(),
+    listErrors(),
+    getError(),
+  ];
+  return routes;
 }

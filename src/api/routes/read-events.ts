@@ -5,6 +5,7 @@ import { positionOf } from '../../events/position';
 import { readAfter } from '../../events/read';
 import { withGaps } from '../../events/topic';
 import type { ApiDeps } from '../deps';
+import { countText } from '../query';
 import { route, type Exchange } from '../route';
 import { cursorText, parseCursor } from '../stream/cursor';
 import { sendEvents } from '../stream/sse';
@@ -15,12 +16,7 @@ const MAX_LIMIT = 500;
 
 const Query = z.strictObject({
   after: cursorText,
-  limit: z
-    .string()
-    .regex(/^\d{1,3}$/, `must be a whole number from 1 to ${MAX_LIMIT}`)
-    .transform(Number)
-    .pipe(z.number().min(1).max(MAX_LIMIT))
-    .optional(),
+  limit: countText(MAX_LIMIT).optional(),
 });
 
 type Read = Exchange<z.infer<typeof Query>, undefined>;

@@ -1,14 +1,28 @@
 import { Refusal } from '../../contracts/refusal';
 import { Run, SubmitRun } from '../../contracts/run';
+import { isTerminal } from '../../contracts/run-status';
+import type { RunRow } from '../../db/runs';
 import { checkPlan } from '../../planning/plan-check';
 import { submitRun } from '../../runs/submit';
 import type { ApiDeps } from '../deps';
-import { route } from '../route';
+import { route, type Exchange } from '../route';
 import { runView } from '../run-view';
+import { sendEvents } from '../stream/sse';
+import { PREFER, PREFERENCE_APPLIED, waitFor, waitPreferred } from '../wait';
+import { requireRun } from './get-run';
 
 /** Seconds after which it is worth asking how a run goes. */
 const RETRY_AFTER_S = 1;
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
+
+const HEADERS = {
+  'Idempotency-Key': '1 to 255 visible ASCII characters; a repeated request within 24 h gets the same run.',
+};
+const ACCEPTED = {
+  Location: 'Address of the run.',
+  'Idempotent-Replayed': '`true` when an earlier request with this key made the run.',
+};
+const FAILURES_OF_SUBMIT = ['invalid_plan', 'idempotency_mismatch'] as const;
 
 export function startRun(deps: ApiDeps) {
   return route({
@@ -18,49 +32,93 @@ export function startRun(deps: ApiDeps) {
     summary: 'Takes a run. It is accepted also when Temporal is away, and started later.',
     scope: 'runs:write',
     limit: 'submits',
+    offers: ['application/json', 'text/event-stream'],
     body: SubmitRun,
-    headers: {
-      'Idempotency-Key':
-        '1 to 255 visible ASCII characters; a repeated request within 24 h gets the same run.',
-    },
+    headers: { ...HEADERS, ...PREFER },
     replies: {
       202: {
         description: 'The run is committed.',
         schema: Run,
         headers: {
-          Location: 'Address of the run.',
+          ...ACCEPTED,
+          ...PREFERENCE_APPLIED,
           'Retry-After': 'Seconds after which it is worth asking how it goes.',
-          'Idempotent-Replayed': '`true` when an earlier request with this key made the run.',
         },
       },
+      200: {
+        description:
+          'The run, which ended within the wait; or its events as they come, as server-sent events.',
+        schema: Run,
+        headers: { ...ACCEPTED, ...PREFERENCE_APPLIED },
+      },
     },
-    failures: ['invalid_plan', 'idempotency_mismatch'],
-    async handle({ req, res, body, caller: { tenant }, records }) {
-      refuseUnsoundPlan(deps, body);
-      const { run, replayed } = await submitRun(
-        {
-          records,
-          workflows: deps.workflows,
-          rules: deps.rules,
-          onNotStarted: (run_id, err) =>
-            deps.log.warn({ run_id, err }, 'Temporal did not take the run; it is started later.'),
-        },
-        {
-          tenant,
-          body,
-          idempotency_key: idempotencyKey(req.headers['idempotency-key']),
-          request_id: String(res.locals.request_id),
-          now: new Date(),
-        },
-      );
-      const view = runView(run, deps.settings);
-      if (replayed) res.setHeader('Idempotent-Replayed', 'true');
-      res
-        .status(202)
-        .set({ Location: view.urls.self, 'Retry-After': String(RETRY_AFTER_S) })
-        .json(view);
+    failures: FAILURES_OF_SUBMIT,
+    async handle(exchange) {
+      const { req, res, caller, records } = exchange;
+      if (req.accepts(['application/json', 'text/event-stream']) === 'text/event-stream') {
+        return submitAndStream(deps, exchange);
+      }
+      let run = await submit(deps, exchange);
+      const seconds = waitPreferred(req);
+      if (seconds !== null) {
+        await waitFor(deps, res, run, { seconds, until: 'end' });
+        run = await requireRun(records, caller.tenant, run.id);
+      }
+      const ended = seconds !== null && isTerminal(run.status);
+      if (!ended) res.setHeader('Retry-After', String(RETRY_AFTER_S));
+      res.status(ended ? 200 : 202).json(runView(run, deps.settings));
     },
   });
+}
+
+export function streamRun(deps: ApiDeps) {
+  return route({
+    method: 'post',
+    path: '/v1/runs/stream',
+    operation: 'streamRun',
+    summary: 'Takes a run and sends its events as they come, from the first to the last.',
+    scope: 'runs:write',
+    limit: 'submits',
+    offers: ['text/event-stream'],
+    body: SubmitRun,
+    headers: HEADERS,
+    replies: {
+      200: { description: 'The events of the run.', type: 'text/event-stream', headers: ACCEPTED },
+    },
+    failures: FAILURES_OF_SUBMIT,
+    handle: (exchange) => submitAndStream(deps, exchange),
+  });
+}
+
+type Submit = Exchange<unknown, SubmitRun>;
+
+/** A client that is cut off goes on at `Location`, with the number of the last event it has. */
+async function submitAndStream(deps: ApiDeps, exchange: Submit): Promise<void> {
+  const run = await submit(deps, exchange);
+  await sendEvents(deps, exchange.records, exchange.res, run, run.first_seq - 1);
+}
+
+async function submit(deps: ApiDeps, { req, res, body, caller, records }: Submit): Promise<RunRow> {
+  refuseUnsoundPlan(deps, body);
+  const { run, replayed } = await submitRun(
+    {
+      records,
+      workflows: deps.workflows,
+      rules: deps.rules,
+      onNotStarted: (run_id, err) =>
+        deps.log.warn({ run_id, err }, 'Temporal did not take the run; it is started later.'),
+    },
+    {
+      tenant: caller.tenant,
+      body,
+      idempotency_key: idempotencyKey(req.headers['idempotency-key']),
+      request_id: String(res.locals.request_id),
+      now: new Date(),
+    },
+  );
+  if (replayed) res.setHeader('Idempotent-Replayed', 'true');
+  res.setHeader('Location', runView(run, deps.settings).urls.self);
+  return run;
 }
 
 /** A given plan is checked here, so that its author hears of every defect at once. */

@@ -1,15 +1,19 @@
 import { z } from 'zod';
 import { Refusal } from '../../contracts/refusal';
 import type { Cursor } from '../../events/position';
+import { shownAs } from '../query';
 
 /** Where a query carries a cursor. What is wrong with it has a code of its own, so it is parsed by `parseCursor`. */
 export const cursorText = z
   .unknown()
   .optional()
-  .meta({
-    description: 'Events after this number: a whole number from 0 (default), or `last`.',
-    override: { type: 'string', pattern: '^(\\d{1,15}|last)$' },
-  });
+  .meta(
+    shownAs({
+      type: 'string',
+      pattern: '^(\\d{1,15}|last)$',
+      description: 'Events after this number: a whole number from 0 (default), or `last`.',
+    }),
+  );
 
 /**
  * A cursor as clients write it: a whole number from 0, or `last`. Absent, it is 0.
