@@ -37,7 +37,7 @@ describe('submitting a run', () => {
     const { run, replayed } = await submit({
       goal: 'a goal',
       budget: { max_steps: 3 },
-      tags: ['a', 'a', 'b'],
+      tags: ['a', 'b'],
     });
     expect(replayed).toBe(false);
     expect(run).toMatchObject({
