@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import express, { type ErrorRequestHandler, type RequestHandler } from 'express';
 import type { ZodType, core, output } from 'zod';
 import { Refusal, type RefusedPart } from '../contracts/refusal';
+import { hasBody } from './linger';
 
 /** Objects and arrays within one another, at most. */
 const MAX_DEPTH = 32;
@@ -12,12 +13,12 @@ const MAX_PARTS = 50;
 
 /** Reads JSON bodies: right type, right size, UTF-8 and not too deep before they are parsed. */
 export function readBody(limit: number): (RequestHandler | ErrorRequestHandler)[] {
-  const refuseOtherTypes: RequestHandler = (req, _res, next) => {
-    const sent =
-      req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0;
-    if (sent && !req.is('application/json')) {
+  const refuseOtherTypes: RequestHandler = (req, res, next) => {
+    if (hasBody(req) && !req.is('application/json')) {
       throw new Refusal('unsupported_media_type', 'The body is not declared as application/json.');
     }
+    // The client waits for this before it sends, and has waited until everything else was looked at.
+    if (req.headers.expect !== undefined) res.writeContinue();
     next();
   };
   return [
@@ -33,6 +34,12 @@ export function readBody(limit: number): (RequestHandler | ErrorRequestHandler)[
     unwrap,
   ];
 }
+
+/** Where no body is read, none is passed over in silence. */
+export const refuseBody: RequestHandler = (req, _res, next) => {
+  if (hasBody(req)) throw new Refusal('invalid_request', 'This address takes no body.');
+  next();
+};
 
 /**
  * The body, or the query, in the shape of `schema`.

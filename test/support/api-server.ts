@@ -1,11 +1,7 @@
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
-import { createApp } from '../../src/api/app';
 import type { ApiDeps, ApiSettings } from '../../src/api/deps';
-import { refuseBadBytes } from '../../src/api/raw-problem';
+import { serve } from '../../src/api/serve';
+import { SOCKET_LIMITS } from '../../src/api/socket-limits';
 import { STREAM_LIMITS } from '../../src/api/stream/limits';
-import { attachWebSocket } from '../../src/api/stream/websocket';
 import type { Run } from '../../src/contracts/run';
 import type { Rules } from '../../src/contracts/rules';
 import { createApiKey, findApiKey } from '../../src/db/api-keys';
@@ -27,6 +23,9 @@ export const RULES: Rules = {
   max_replans: 2,
   max_duration_s: 3_600,
 };
+
+/** What a test has left open is cut off soon, milliseconds. */
+const FINISH_WITHIN_MS = 100;
 
 export interface ApiServerOptions {
   settings?: Partial<ApiSettings>;
@@ -101,12 +100,16 @@ export async function startApiServer({
     log: createLogger({ level: 'silent', name: 'api under test' }),
     settings: {
       public_url: 'http://longhaul.test',
+      trust_proxy: false,
+      allowed_origins: [],
+      sockets: SOCKET_LIMITS,
       body_limit: 1_000_000,
       temporal_namespace: 'default',
       temporal_ui_url: 'http://temporal.test',
       stream: STREAM_LIMITS,
       ...settings,
     },
+    stopping: new AbortController(),
     checks: {
       postgres: async () => void (await db.query('select 1')),
       temporal: async () => {
@@ -115,16 +118,13 @@ export async function startApiServer({
     },
   };
 
-  const server = createServer(createApp(deps));
-  const open = new Set<Socket>();
-  server.on('connection', (socket: Socket) => {
-    open.add(socket);
-    socket.on('close', () => open.delete(socket));
+  const served = await serve(deps, {
+    host: '127.0.0.1',
+    port: 0,
+    drain_ms: 0,
+    finish_within_ms: FINISH_WITHIN_MS,
   });
-  refuseBadBytes(server, deps.settings);
-  const sockets = attachWebSocket(server, deps);
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  const { port } = server.address() as AddressInfo;
+  const { port } = served.address;
   const url = `http://127.0.0.1:${port}`;
   const request = (path: string, { method, body, headers = {}, signal }: RequestOptions = {}) =>
     fetch(`${url}${path}`, {
@@ -153,15 +153,11 @@ export async function startApiServer({
       );
       return last_seq;
     },
-    unsentBytes: () => [...open].reduce((sum, { writableLength }) => sum + writableLength, 0),
-    connections: () => open.size,
+    unsentBytes: () => [...served.connections].reduce((sum, { writableLength }) => sum + writableLength, 0),
+    connections: () => served.connections.size,
     readers: () => readers,
     async stop() {
-      await sockets.close();
-      await hub.close();
-      server.close();
-      server.closeAllConnections();
-      for (const socket of open) socket.destroy();
+      await served.close();
       await db.close();
       await database.drop();
     },
