@@ -27,7 +27,7 @@ export function hasBody({ headers }: IncomingMessage): boolean {
  */
 export function leaveRest(req: IncomingMessage, res: ServerResponse): void {
   if (req.complete || !hasBody(req)) return;
-  res.setHeader('Connection', 'close');
+  res.shouldKeepAlive = false;
   // What Node calls when the last reply of a connection is written.
   req.socket.destroySoon = () => endGently(req.socket);
 }

@@ -31,7 +31,8 @@ export function refuseRequest(
 ): string {
   const { status, headers, body, request_id } = replyOf(refusal, { public_url, path: shownPath(req) });
   leaveRest(req, res);
-  res.writeHead(status, { ...headers, Connection: 'close' }).end(body);
+  res.shouldKeepAlive = false;
+  res.writeHead(status, headers).end(body);
   return request_id;
 }
 
@@ -40,12 +41,16 @@ export function refuseBadBytes(server: Server, { public_url }: Pick<ApiSettings,
   const replies = new WeakMap<Duplex, ServerResponse>();
   server.on('request', (req, res) => replies.set(req.socket, res));
   server.on('clientError', (error: Error & { code?: string }, socket) => {
+    if (error.code === 'ECONNRESET') return void socket.destroy();
     const reply = replies.get(socket);
-    const speaking = reply !== undefined && reply.headersSent && !reply.writableFinished;
-    // In the middle of another reply a problem document would be taken for a part of it.
-    if (speaking || error.code === 'ECONNRESET') return void socket.destroy();
-    // It has had its last reply, and is about to be closed.
-    if (!socket.writable) return;
+    // It is about to be closed: its last reply was given.
+    if (!socket.writable || (reply?.writableEnded && !reply.shouldKeepAlive)) return;
+    if (reply !== undefined && !reply.writableFinished) {
+      // In the middle of another reply a problem document would be taken for a part of it.
+      if (reply.headersSent) return void socket.destroy();
+      // The bad bytes came after a whole request: that one is answered, and nothing more.
+      if (reply.req.complete) return void (reply.shouldKeepAlive = false);
+    }
     refuseOver(socket, refusalOf(error.code), { public_url, path: '/' });
   });
   server.on('connect', (_req, socket) => {

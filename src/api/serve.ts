@@ -97,9 +97,9 @@ function listening(server: Server, host: string, port: number): Promise<void> {
 /** Lets every reply close its connection once the server is about to stop, also those that are under way by then. */
 function lastReplies(server: Server, stopping: AbortSignal): void {
   const open = new Set<ServerResponse>();
-  const last = (res: ServerResponse) => !res.headersSent && res.setHeader('Connection', 'close');
+  const last = (res: ServerResponse) => void (res.shouldKeepAlive = false);
   server.on('request', (_req, res) => {
-    if (stopping.aborted) return void last(res);
+    if (stopping.aborted) return last(res);
     open.add(res);
     res.once('close', () => open.delete(res));
   });

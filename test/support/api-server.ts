@@ -24,6 +24,8 @@ export const RULES: Rules = {
   max_duration_s: 3_600,
 };
 
+/** How long `fetch` keeps a connection for its next request, milliseconds: tests that count connections wait for it. */
+const IDLE_MS = 5_000;
 /** What a test has left open is cut off soon, milliseconds. */
 const FINISH_WITHIN_MS = 100;
 
@@ -102,7 +104,7 @@ export async function startApiServer({
       public_url: 'http://longhaul.test',
       trust_proxy: false,
       allowed_origins: [],
-      sockets: SOCKET_LIMITS,
+      sockets: { ...SOCKET_LIMITS, idle_ms: IDLE_MS },
       body_limit: 1_000_000,
       temporal_namespace: 'default',
       temporal_ui_url: 'http://temporal.test',
