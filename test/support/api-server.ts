@@ -1,3 +1,4 @@
+import { pino } from 'pino';
 import type { ApiDeps, ApiSettings } from '../../src/api/deps';
 import { serve } from '../../src/api/serve';
 import { SOCKET_LIMITS } from '../../src/api/socket-limits';
@@ -9,7 +10,6 @@ import { openDatabase } from '../../src/db/database';
 import { append, type NewEvent, type RunChange } from '../../src/events/append';
 import { EventHub } from '../../src/events/hub';
 import { createInputCheck } from '../../src/planning/input-check';
-import { createLogger } from '../../src/telemetry/logger';
 import { loadTools } from '../../src/tools/load-tools';
 import { createTestDatabase, type TestDatabase } from './database';
 import { recordWorkflows, type RecordedWorkflows } from './recorded-workflows';
@@ -33,6 +33,8 @@ export interface ApiServerOptions {
   settings?: Partial<ApiSettings>;
   /** Development keys are refused. */
   production?: boolean;
+  /** Hears every line of the log; nobody does when absent. */
+  log?: (line: string) => void;
   /** How the server reaches Postgres, from how the test does. */
   viaUrl?: (url: string) => string;
 }
@@ -71,6 +73,7 @@ export interface RequestOptions {
 export async function startApiServer({
   settings,
   production = true,
+  log,
   viaUrl,
 }: ApiServerOptions = {}): Promise<ApiServer> {
   const database = await createTestDatabase();
@@ -99,7 +102,7 @@ export async function startApiServer({
     tools: loadTools([]),
     checkInput: createInputCheck(),
     rules: RULES,
-    log: createLogger({ level: 'silent', name: 'api under test' }),
+    log: log === undefined ? pino({ level: 'silent' }) : pino({ level: 'trace' }, { write: log }),
     settings: {
       public_url: 'http://longhaul.test',
       trust_proxy: false,
