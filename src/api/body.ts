@@ -21,18 +21,35 @@ export function readBody(limit: number): (RequestHandler | ErrorRequestHandler)[
     if (req.headers.expect !== undefined) res.writeContinue();
     next();
   };
-  return [
-    refuseOtherTypes,
-    express.json({
-      limit,
-      verify: (_req, _res, bytes) => {
-        if (!isUtf8(bytes)) throw wrapped(new Refusal('invalid_json', 'The body is not UTF-8.'));
-        if (isTooDeep(bytes))
-          throw wrapped(new Refusal('too_deep', `The body is nested more than ${MAX_DEPTH} levels deep.`));
-      },
-    }),
-    unwrap,
-  ];
+  const json = express.json({
+    limit,
+    verify: (_req, _res, bytes) => {
+      if (!isUtf8(bytes)) throw wrapped(new Refusal('invalid_json', 'The body is not UTF-8.'));
+      if (isTooDeep(bytes))
+        throw wrapped(new Refusal('too_deep', `The body is nested more than ${MAX_DEPTH} levels deep.`));
+    },
+  });
+  return [refuseOtherTypes, refuseLarge(limit, json), unwrap];
+}
+
+/** The parser itself answers a body that is too large only when it has read all of it. */
+function refuseLarge(limit: number, parser: RequestHandler): RequestHandler {
+  return (req, res, next) => {
+    let answered = false;
+    const once = (error?: unknown) => {
+      if (!answered) next(error);
+      answered = true;
+    };
+    let came = 0;
+    const count = (bytes: number) => {
+      came += bytes;
+      if (came > limit) once(new Refusal('body_too_large', 'The body is larger than this service takes.'));
+    };
+    const declared = req.headers['content-length'];
+    if (declared !== undefined) count(Number(declared));
+    else req.on('data', (part: Buffer) => count(part.length));
+    if (!answered) void parser(req, res, once);
+  };
 }
 
 /** Where no body is read, none is passed over in silence. */

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { pino } from 'pino';
 import type { ApiDeps, ApiSettings } from '../../src/api/deps';
 import { serve } from '../../src/api/serve';
@@ -57,6 +58,8 @@ export interface ApiServer {
   unsentBytes(): number;
   /** Open connections of clients. */
   connections(): number;
+  /** The server's ends of them. */
+  sockets(): ReadonlySet<Socket>;
   /** Streams that follow a run in the hub. */
   readers(): number;
   stop(): Promise<void>;
@@ -160,6 +163,7 @@ export async function startApiServer({
     },
     unsentBytes: () => [...served.connections].reduce((sum, { writableLength }) => sum + writableLength, 0),
     connections: () => served.connections.size,
+    sockets: () => served.connections,
     readers: () => readers,
     async stop() {
       await served.close();

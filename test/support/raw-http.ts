@@ -27,7 +27,7 @@ export async function received(socket: Socket): Promise<string> {
 }
 
 /** Splits what a server sent into its replies; each must say its length. */
-function repliesIn(text: string): RawReply[] {
+export function repliesIn(text: string): RawReply[] {
   const replies: RawReply[] = [];
   let rest = Buffer.from(text, 'utf8');
   while (rest.length > 0) {
