@@ -34,6 +34,8 @@ export interface ApiServerOptions {
   settings?: Partial<ApiSettings>;
   /** Development keys are refused. */
   production?: boolean;
+  /** How long it serves on when it is stopped, milliseconds. */
+  drain_ms?: number;
   /** Hears every line of the log; nobody does when absent. */
   log?: (line: string) => void;
   /** How the server reaches Postgres, from how the test does. */
@@ -76,6 +78,7 @@ export interface RequestOptions {
 export async function startApiServer({
   settings,
   production = true,
+  drain_ms = 0,
   log,
   viaUrl,
 }: ApiServerOptions = {}): Promise<ApiServer> {
@@ -129,7 +132,7 @@ export async function startApiServer({
   const served = await serve(deps, {
     host: '127.0.0.1',
     port: 0,
-    drain_ms: 0,
+    drain_ms,
     finish_within_ms: FINISH_WITHIN_MS,
   });
   const { port } = served.address;
