@@ -50,7 +50,7 @@ const folders = {
   db: { values: ['contracts'], npm: ['pg', 'ulid'] },
   api: {
     values: ['contracts', 'runs', 'events', 'db', 'planning', 'tools', 'telemetry'],
-    npm: ['express', 'helmet', 'ws', 'zod', 'zod-openapi'],
+    npm: ['cors', 'express', 'helmet', 'ws', 'zod', 'zod-openapi'],
   },
   workers: { values: [...EVERYWHERE, 'workflows/messages'], npm: ['@temporalio/worker'] },
   dev: { values: ['contracts', 'db', 'workers/bundle-workflows'], npm: ['pg', 'picocolors'] },

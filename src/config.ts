@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import type { Rules } from './contracts/rules';
@@ -11,6 +12,16 @@ import type { Rules } from './contracts/rules';
 const PACKAGE = JSON.parse(readFileSync(join(__dirname, '../package.json'), 'utf8')) as { version: string };
 
 const wholeNumber = (least: number, most: number) => z.coerce.number().int().min(least).max(most);
+const listOf = (text: string) =>
+  text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+
+/** Of one address in production, where not set: far above any client, far below what one attacker can open. */
+const CONNECTIONS_PER_ADDRESS = 1_000;
+/** Seconds in production, where not set: a load balancer that asks every second has noticed by then. */
+const DRAIN_S = 2;
 
 const Settings = z.object({
   /** `production` when unset: only `npm start`, `npm run demo` and tests say otherwise. */
@@ -38,6 +49,31 @@ const Settings = z.object({
   PORT: wholeNumber(0, 65_535).default(3000),
   /** How clients reach the API, without a slash at the end; `http://HOST:PORT` when unset. */
   PUBLIC_URL: z.url().optional(),
+  /**
+   * Whose word on a client's address is taken (`X-Forwarded-For`): `none`, the number of proxies in front, or their addresses and
+   * networks, separated by commas. `none` when unset; an API in production refuses to start before it is decided.
+   */
+  TRUST_PROXY: z
+    .string()
+    .transform(trustedProxies)
+    .refine((trusted) => trusted !== undefined, {
+      error: 'must be `none`, a number of proxies from 1 to 10, or addresses and networks such as 10.0.0.0/8',
+    })
+    .optional(),
+  /** Web pages that may call the API from another origin, separated by commas: `https://app.example.com`. */
+  LONGHAUL_ALLOWED_ORIGINS: z
+    .string()
+    .default('')
+    .transform(listOf)
+    .refine((origins) => origins.every(isOrigin), {
+      error: 'must be origins without a path, such as https://app.example.com',
+    }),
+  /** Connections of one API process at once; further ones are dropped. */
+  LONGHAUL_MAX_CONNECTIONS: wholeNumber(1, 1_000_000).default(20_000),
+  /** The same of one address that is no trusted proxy; 1,000 when unset in production, no limit of its own elsewhere. */
+  LONGHAUL_MAX_CONNECTIONS_PER_ADDRESS: wholeNumber(1, 1_000_000).optional(),
+  /** Seconds an API that is told to stop serves on while `/readyz` says 503; 2 when unset in production, 0 elsewhere. */
+  LONGHAUL_DRAIN_S: wholeNumber(0, 10).optional(),
   /** Key that is accepted for the tenant `development`; production refuses to start with it. */
   LONGHAUL_DEVELOPMENT_KEY: z
     .string()
@@ -83,6 +119,10 @@ export interface Config extends Settings {
   /** Of this release, from package.json. */
   version: string;
   public_url: string;
+  /** As Express takes it. */
+  trust_proxy: false | number | string[];
+  max_connections_per_address: number;
+  drain_s: number;
   rules: Rules;
   /** Words for the log: settings that have no meaning here. */
   warnings: string[];
@@ -93,25 +133,78 @@ export interface Config extends Settings {
  * @throws Error that names every wrong setting.
  */
 export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
-  const parsed = Settings.safeParse(withFiles(env));
-  if (!parsed.success) {
-    const wrong = parsed.error.issues.map((issue) => `  ${issue.path.join('.')}: ${issue.message}`);
-    throw new Error(`These settings are wrong:\n${wrong.join('\n')}`);
+  return configOf(env, refusedInProduction);
+}
+
+/**
+ * The same for a process that serves clients: there more has to be decided before it starts.
+ * @throws Error that names every wrong setting.
+ */
+export function loadApiConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  return configOf(env, (values) => [...refusedInProduction(values), ...undecidedInProduction(values)]);
+}
+
+type Values = Record<string, string>;
+
+function configOf(env: NodeJS.ProcessEnv, alsoWrong: (values: Values) => string[]): Config {
+  const values = withFiles(env);
+  const parsed = Settings.safeParse(values);
+  const issues = parsed.success ? [] : parsed.error.issues;
+  const wrong = issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+  if ((values.NODE_ENV ?? 'production') === 'production') wrong.push(...alsoWrong(values));
+  if (!parsed.success || wrong.length > 0) {
+    throw new Error(`These settings are wrong:\n${wrong.map((line) => `  ${line}`).join('\n')}`);
   }
   const settings = parsed.data;
-  if (settings.NODE_ENV === 'production' && settings.LONGHAUL_DEVELOPMENT_KEY !== undefined) {
-    throw new Error(
-      'LONGHAUL_DEVELOPMENT_KEY is set in production (NODE_ENV unset counts as production). ' +
-        'Unset it and create a key, or set NODE_ENV=development.',
-    );
-  }
+  const production = settings.NODE_ENV === 'production';
   return {
     ...settings,
     version: PACKAGE.version,
     public_url: (settings.PUBLIC_URL ?? `http://${settings.HOST}:${settings.PORT}`).replace(/\/$/, ''),
+    trust_proxy: settings.TRUST_PROXY ?? false,
+    max_connections_per_address:
+      settings.LONGHAUL_MAX_CONNECTIONS_PER_ADDRESS ??
+      (production ? CONNECTIONS_PER_ADDRESS : settings.LONGHAUL_MAX_CONNECTIONS),
+    drain_s: settings.LONGHAUL_DRAIN_S ?? (production ? DRAIN_S : 0),
     rules: rulesOf(settings),
     warnings: unknownSettings(env),
   };
+}
+
+function refusedInProduction({ LONGHAUL_DEVELOPMENT_KEY }: Values): string[] {
+  if (LONGHAUL_DEVELOPMENT_KEY === undefined) return [];
+  return [
+    'LONGHAUL_DEVELOPMENT_KEY: is refused in production (NODE_ENV unset counts as production). ' +
+      'Unset it and create a key, or set NODE_ENV=development.',
+  ];
+}
+
+/** Who speaks for the clients' addresses cannot be guessed: both wrong guesses are holes. */
+function undecidedInProduction({ TRUST_PROXY }: Values): string[] {
+  if (TRUST_PROXY !== undefined) return [];
+  return [
+    'TRUST_PROXY: is not decided. Say how many proxies stand in front of the API (1 where one ends TLS), ' +
+      'or their addresses, or `none` when clients connect to it directly.',
+  ];
+}
+
+/** @returns undefined when the text is none of the forms. */
+function trustedProxies(text: string): false | number | string[] | undefined {
+  if (text === 'none') return false;
+  if (/^([1-9]|10)$/.test(text)) return Number(text);
+  const networks = listOf(text);
+  return networks.length > 0 && networks.every(isNetwork) ? networks : undefined;
+}
+
+/** An address, or a network as address and length of its prefix. */
+function isNetwork(text: string): boolean {
+  const [address = '', bits = '1', ...more] = text.split('/');
+  const most = { 0: 0, 4: 32, 6: 128 }[isIP(address)] ?? 0;
+  return more.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) >= 1 && Number(bits) <= most;
+}
+
+function isOrigin(text: string): boolean {
+  return /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text;
 }
 
 /** What a child process inherits: the whole environment, with `more` on top. */
@@ -131,8 +224,8 @@ function rulesOf(settings: Settings): Rules {
   };
 }
 
-function withFiles(env: NodeJS.ProcessEnv): Record<string, string> {
-  const values: Record<string, string> = {};
+function withFiles(env: NodeJS.ProcessEnv): Values {
+  const values: Values = {};
   for (const name of Object.keys(Settings.shape)) {
     const path = env[`${name}_FILE`];
     const value = path === undefined ? env[name] : readFileSync(resolve(path), 'utf8').trim();

@@ -1,12 +1,13 @@
 import express, { type Express, type RequestHandler } from 'express';
-import helmet from 'helmet';
 import { Refusal } from '../contracts/refusal';
 import { newId } from '../db/new-id';
 import { authenticate } from './authenticate';
+import { crossOrigin } from './cross-origin';
 import type { ApiDeps } from './deps';
 import { mount } from './mount';
 import { problemHandler } from './problem';
 import { routesOf } from './routes';
+import { securityHeaders } from './security-headers';
 
 /** Request ids of clients that are taken over; others get one of ours. */
 const SANE_REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
@@ -16,7 +17,8 @@ export function createApp(deps: ApiDeps): Express {
   const { settings, log } = deps;
   const app = express();
   app.disable('x-powered-by').disable('etag').set('query parser', 'simple');
-  app.use(requestId(), helmet());
+  app.set('trust proxy', settings.trust_proxy);
+  app.use(requestId(), securityHeaders(), crossOrigin(settings.allowed_origins));
 
   app.use('/v1', neverStored(), authenticate(deps));
   mount(app, routesOf(deps), deps);

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import express, { type ErrorRequestHandler, type RequestHandler } from 'express';
 import type { ZodType, core, output } from 'zod';
 import { Refusal, type RefusedPart } from '../contracts/refusal';
+import { hasBody } from './linger';
 
 /** Objects and arrays within one another, at most. */
 const MAX_DEPTH = 32;
@@ -12,27 +13,50 @@ const MAX_PARTS = 50;
 
 /** Reads JSON bodies: right type, right size, UTF-8 and not too deep before they are parsed. */
 export function readBody(limit: number): (RequestHandler | ErrorRequestHandler)[] {
-  const refuseOtherTypes: RequestHandler = (req, _res, next) => {
-    const sent =
-      req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0;
-    if (sent && !req.is('application/json')) {
+  const refuseOtherTypes: RequestHandler = (req, res, next) => {
+    if (hasBody(req) && !req.is('application/json')) {
       throw new Refusal('unsupported_media_type', 'The body is not declared as application/json.');
     }
+    // The client waits for this before it sends, and has waited until everything else was looked at.
+    if (req.headers.expect !== undefined) res.writeContinue();
     next();
   };
-  return [
-    refuseOtherTypes,
-    express.json({
-      limit,
-      verify: (_req, _res, bytes) => {
-        if (!isUtf8(bytes)) throw wrapped(new Refusal('invalid_json', 'The body is not UTF-8.'));
-        if (isTooDeep(bytes))
-          throw wrapped(new Refusal('too_deep', `The body is nested more than ${MAX_DEPTH} levels deep.`));
-      },
-    }),
-    unwrap,
-  ];
+  const json = express.json({
+    limit,
+    verify: (_req, _res, bytes) => {
+      if (!isUtf8(bytes)) throw wrapped(new Refusal('invalid_json', 'The body is not UTF-8.'));
+      if (isTooDeep(bytes))
+        throw wrapped(new Refusal('too_deep', `The body is nested more than ${MAX_DEPTH} levels deep.`));
+    },
+  });
+  return [refuseOtherTypes, refuseLarge(limit, json), unwrap];
 }
+
+/** The parser itself answers a body that is too large only when it has read all of it. */
+function refuseLarge(limit: number, parser: RequestHandler): RequestHandler {
+  return (req, res, next) => {
+    let answered = false;
+    const once = (error?: unknown) => {
+      if (!answered) next(error);
+      answered = true;
+    };
+    let came = 0;
+    const count = (bytes: number) => {
+      came += bytes;
+      if (came > limit) once(new Refusal('body_too_large', 'The body is larger than this service takes.'));
+    };
+    const declared = req.headers['content-length'];
+    if (declared !== undefined) count(Number(declared));
+    else req.on('data', (part: Buffer) => count(part.length));
+    if (!answered) void parser(req, res, once);
+  };
+}
+
+/** Where no body is read, none is passed over in silence. */
+export const refuseBody: RequestHandler = (req, _res, next) => {
+  if (hasBody(req)) throw new Refusal('invalid_request', 'This address takes no body.');
+  next();
+};
 
 /**
  * The body, or the query, in the shape of `schema`.

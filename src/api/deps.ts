@@ -6,6 +6,7 @@ import type { InputCheck } from '../planning/input-check';
 import type { Rules } from '../contracts/rules';
 import type { RunWorkflows } from '../runs/run-workflows';
 import type { Registry } from '../tools/registry';
+import type { SocketLimits } from './socket-limits';
 import type { StreamLimits } from './stream/limits';
 
 /** What the API is made of. */
@@ -21,6 +22,8 @@ export interface ApiDeps {
   rules: Rules;
   log: Logger;
   settings: ApiSettings;
+  /** Aborted when the process begins to stop. */
+  stopping: AbortController;
   /** What `/readyz` looks at; each throws when its part is not well. */
   checks: { postgres(): Promise<void>; temporal(): Promise<void> };
 }
@@ -30,6 +33,11 @@ export interface ApiSettings {
   version: string;
   /** How clients reach the API, without a slash at the end. */
   public_url: string;
+  /** Whose word on a client's address is taken, as Express takes it. */
+  trust_proxy: false | number | string[];
+  /** Web pages that may call from another origin. */
+  allowed_origins: string[];
+  sockets: SocketLimits;
   /** Size of a request body, bytes. */
   body_limit: number;
   temporal_namespace: string;

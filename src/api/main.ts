@@ -1,26 +1,26 @@
-import { createServer } from 'node:http';
 import { Client, Connection } from '@temporalio/client';
-import { loadConfig, type Config } from '../config';
+import { loadApiConfig, type Config } from '../config';
 import { allowDevelopmentKey, findApiKey } from '../db/api-keys';
 import { openDatabase, type Database } from '../db/database';
 import { missingMigrations } from '../db/migrate';
 import { EventHub } from '../events/hub';
 import { createInputCheck } from '../planning/input-check';
 import { createRunWorkflows } from '../runs/run-workflows';
-import { runToEnd, stopRequest } from '../process-end';
+import { endWithin, runToEnd, stopRequest } from '../process-end';
 import { createLogger } from '../telemetry/logger';
 import { loadTools } from '../tools/load-tools';
-import { createApp } from './app';
 import type { ApiDeps } from './deps';
-import { refuseBadBytes } from './raw-problem';
+import { serve } from './serve';
+import { SOCKET_LIMITS } from './socket-limits';
 import { STREAM_LIMITS } from './stream/limits';
-import { attachWebSocket } from './stream/websocket';
 
 /** Requests under way get this long when the process stops, milliseconds. */
-const CLOSE_WITHIN_MS = 5_000;
+const FINISH_WITHIN_MS = 5_000;
+/** After this the process ends whatever hangs, milliseconds: an orchestrator kills after 30 s as a rule. */
+const STOP_WITHIN_MS = 20_000;
 
 async function main(): Promise<void> {
-  const config = loadConfig();
+  const config = loadApiConfig();
   const log = createLogger({ level: config.LOG_LEVEL, name: 'api' });
   for (const warning of config.warnings) log.warn(warning);
   const db = openDatabase({
@@ -46,6 +46,7 @@ async function main(): Promise<void> {
     rules: config.rules,
     log,
     settings: settingsOf(config),
+    stopping: new AbortController(),
     checks: {
       postgres: () => checkSchema(db),
       temporal: async () => {
@@ -53,23 +54,19 @@ async function main(): Promise<void> {
       },
     },
   };
-  const server = createServer(createApp(deps));
-  refuseBadBytes(server, deps.settings);
-  const sockets = attachWebSocket(server, deps);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(config.PORT, config.HOST, resolve);
+  const api = await serve(deps, {
+    host: config.HOST,
+    port: config.PORT,
+    drain_ms: config.drain_s * 1_000,
+    finish_within_ms: FINISH_WITHIN_MS,
   });
-  log.info({ address: server.address() }, 'The API listens.');
+  log.info({ address: api.address }, 'The API listens.');
   process.send?.('ready');
 
   await stopRequest();
+  endWithin('API', STOP_WITHIN_MS);
   log.info('The API stops.');
-  const closed = new Promise((resolve) => server.close(resolve));
-  await Promise.all([sockets.close(), hub.close()]); // ends the streams, so that the server can close
-  setTimeout(() => server.closeAllConnections(), CLOSE_WITHIN_MS).unref();
-  server.closeIdleConnections();
-  await closed;
+  await api.close();
   await connection.close();
   await db.close();
 }
@@ -78,6 +75,13 @@ function settingsOf(config: Config): ApiDeps['settings'] {
   return {
     version: config.version,
     public_url: config.public_url,
+    trust_proxy: config.trust_proxy,
+    allowed_origins: config.LONGHAUL_ALLOWED_ORIGINS,
+    sockets: {
+      ...SOCKET_LIMITS,
+      connections: config.LONGHAUL_MAX_CONNECTIONS,
+      connections_per_address: config.max_connections_per_address,
+    },
     body_limit: config.LONGHAUL_BODY_LIMIT,
     temporal_namespace: config.TEMPORAL_NAMESPACE,
     temporal_ui_url: config.LONGHAUL_TEMPORAL_UI_URL,

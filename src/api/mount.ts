@@ -2,7 +2,7 @@ import type express from 'express';
 import { type RequestHandler } from 'express';
 import { Refusal } from '../contracts/refusal';
 import { callerOf } from './authenticate';
-import { parse, readBody } from './body';
+import { parse, readBody, refuseBody } from './body';
 import type { ApiDeps } from './deps';
 import type { Exchange, Method, Route } from './route';
 
@@ -14,7 +14,7 @@ export function mount(router: express.IRouter, routes: readonly Route[], deps: A
     const here = routes.filter((route) => route.path === path);
     const address = router.route(path.replace(/\{(\w+)\}/g, ':$1'));
     for (const route of here) {
-      const reader = route.body === null ? [] : readBody(deps.settings.body_limit);
+      const reader = route.body === null ? [refuseBody] : readBody(deps.settings.body_limit);
       address[route.method](allowed(route), checked(route), ...reader, handled(route, deps));
     }
     address.all(refuseMethod(METHODS.filter((method) => here.some((route) => route.method === method))));

@@ -4,6 +4,7 @@ import type { Problem } from '../contracts/problem';
 import { Refusal, type RefusedPart } from '../contracts/refusal';
 import { Unavailable } from '../db/unavailable';
 import type { Logger } from '../telemetry/logger';
+import { leaveRest } from './linger';
 
 /** Seconds after which a client may try again when Postgres is away. */
 const RETRY_AFTER_S = 2;
@@ -43,6 +44,8 @@ export function problemHandler(deps: { public_url: string; log: Logger }) {
     }
     if (res.headersSent) return next(error); // Express cuts the connection: a stream that ends without its end means reconnect
     const problem = problemOf(refusal, { public_url: deps.public_url, path: req.path, request_id });
+    leaveRest(req, res);
+    res.setHeader('Cache-Control', 'no-store');
     if (problem.status === 401) res.setHeader('WWW-Authenticate', 'Bearer');
     if (problem.status === 503) res.setHeader('Retry-After', String(RETRY_AFTER_S));
     // Clients that retry every 409 by themselves are told that it does not help.

@@ -39,6 +39,12 @@ export const FAILURES = {
     title: 'The cursor is not valid',
     hint: 'For events use a whole number from 0, or `last`; for lists the `first_id` or `last_id` of a page.',
   },
+  secret_in_url: {
+    kind: 'terminal',
+    status: 400,
+    title: 'The address carries a secret',
+    hint: 'Send keys in `Authorization` or `X-API-Key` only. Addresses end up in logs and histories: revoke the key that was in this one.',
+  },
   unauthorized: {
     kind: 'terminal',
     status: 401,
@@ -68,6 +74,12 @@ export const FAILURES = {
     status: 406,
     title: 'No such representation',
     hint: 'Accept `application/json` or, for events, `text/event-stream`.',
+  },
+  request_timeout: {
+    kind: 'retryable',
+    status: 408,
+    title: 'The request did not come in time',
+    hint: 'Send the request without pauses; over a slow connection, send less.',
   },
   cursor_ahead: {
     kind: 'terminal',

@@ -1,12 +1,10 @@
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
-import { createApp } from '../../src/api/app';
+import type { Socket } from 'node:net';
+import { pino } from 'pino';
 import type { ApiDeps, ApiSettings } from '../../src/api/deps';
-import { refuseBadBytes } from '../../src/api/raw-problem';
 import { routesOf } from '../../src/api/routes';
+import { serve } from '../../src/api/serve';
+import { SOCKET_LIMITS } from '../../src/api/socket-limits';
 import { STREAM_LIMITS } from '../../src/api/stream/limits';
-import { attachWebSocket } from '../../src/api/stream/websocket';
 import type { Run } from '../../src/contracts/run';
 import type { Rules } from '../../src/contracts/rules';
 import { createApiKey, findApiKey } from '../../src/db/api-keys';
@@ -14,7 +12,6 @@ import { openDatabase } from '../../src/db/database';
 import { append, type NewEvent, type RunChange } from '../../src/events/append';
 import { EventHub } from '../../src/events/hub';
 import { createInputCheck } from '../../src/planning/input-check';
-import { createLogger } from '../../src/telemetry/logger';
 import { loadTools } from '../../src/tools/load-tools';
 import { replyChecker } from './check-reply';
 import { createTestDatabase, type TestDatabase } from './database';
@@ -30,10 +27,19 @@ export const RULES: Rules = {
   max_duration_s: 3_600,
 };
 
+/** How long `fetch` keeps a connection for its next request, milliseconds: tests that count connections wait for it. */
+const IDLE_MS = 5_000;
+/** What a test has left open is cut off soon, milliseconds. */
+const FINISH_WITHIN_MS = 100;
+
 export interface ApiServerOptions {
   settings?: Partial<ApiSettings>;
   /** Development keys are refused. */
   production?: boolean;
+  /** How long it serves on when it is stopped, milliseconds. */
+  drain_ms?: number;
+  /** Hears every line of the log; nobody does when absent. */
+  log?: (line: string) => void;
   /** How the server reaches Postgres, from how the test does. */
   viaUrl?: (url: string) => string;
 }
@@ -56,6 +62,8 @@ export interface ApiServer {
   unsentBytes(): number;
   /** Open connections of clients. */
   connections(): number;
+  /** The server's ends of them. */
+  sockets(): ReadonlySet<Socket>;
   /** Streams that follow a run in the hub. */
   readers(): number;
   stop(): Promise<void>;
@@ -72,6 +80,8 @@ export interface RequestOptions {
 export async function startApiServer({
   settings,
   production = true,
+  drain_ms = 0,
+  log,
   viaUrl,
 }: ApiServerOptions = {}): Promise<ApiServer> {
   const database = await createTestDatabase();
@@ -100,16 +110,20 @@ export async function startApiServer({
     tools: loadTools([]),
     checkInput: createInputCheck(),
     rules: RULES,
-    log: createLogger({ level: 'silent', name: 'api under test' }),
+    log: log === undefined ? pino({ level: 'silent' }) : pino({ level: 'trace' }, { write: log }),
     settings: {
       version: '0.0.0-test',
       public_url: 'http://longhaul.test',
+      trust_proxy: false,
+      allowed_origins: [],
+      sockets: { ...SOCKET_LIMITS, idle_ms: IDLE_MS },
       body_limit: 1_000_000,
       temporal_namespace: 'default',
       temporal_ui_url: 'http://temporal.test',
       stream: STREAM_LIMITS,
       ...settings,
     },
+    stopping: new AbortController(),
     checks: {
       postgres: async () => void (await db.query('select 1')),
       temporal: async () => {
@@ -118,16 +132,13 @@ export async function startApiServer({
     },
   };
 
-  const server = createServer(createApp(deps));
-  const open = new Set<Socket>();
-  server.on('connection', (socket: Socket) => {
-    open.add(socket);
-    socket.on('close', () => open.delete(socket));
+  const served = await serve(deps, {
+    host: '127.0.0.1',
+    port: 0,
+    drain_ms,
+    finish_within_ms: FINISH_WITHIN_MS,
   });
-  refuseBadBytes(server, deps.settings);
-  const sockets = attachWebSocket(server, deps);
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  const { port } = server.address() as AddressInfo;
+  const { port } = served.address;
   const url = `http://127.0.0.1:${port}`;
   const check = replyChecker(routesOf(deps));
   const request = async (path: string, options: RequestOptions = {}) => {
@@ -161,15 +172,12 @@ export async function startApiServer({
       );
       return last_seq;
     },
-    unsentBytes: () => [...open].reduce((sum, { writableLength }) => sum + writableLength, 0),
-    connections: () => open.size,
+    unsentBytes: () => [...served.connections].reduce((sum, { writableLength }) => sum + writableLength, 0),
+    connections: () => served.connections.size,
+    sockets: () => served.connections,
     readers: () => readers,
     async stop() {
-      await sockets.close();
-      await hub.close();
-      server.close();
-      server.closeAllConnections();
-      for (const socket of open) socket.destroy();
+      await served.close();
       await db.close();
       await database.drop();
     },

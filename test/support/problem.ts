@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { FAILURES, isFailureCode, type FailureCode } from '../../src/contracts/failure';
+import { FAILURES, isFailureCode, isRetryable, type FailureCode } from '../../src/contracts/failure';
 
 const Part = z.strictObject({ pointer: z.string(), code: z.string(), detail: z.string() });
 
@@ -57,7 +57,7 @@ export function checkProblem(
   const { status, title, hint } = FAILURES[code] as { status: number; title: string; hint: string };
   expect(problem).toMatchObject({ code, status, title, hint, request_id });
   expect(problem.type).toBe(`http://longhaul.test/errors/${code}`);
-  expect(problem.retryable).toBe(code === 'unavailable');
+  expect(problem.retryable).toBe(isRetryable(code));
   expect(problem.error).toMatchObject({ message: problem.detail, code });
   if (pointers !== undefined) expect(problem.errors.map(({ pointer }) => pointer)).toEqual(pointers);
   return problem;

@@ -22,6 +22,11 @@ export interface Program {
   stop(): Promise<void>;
 }
 
+/** One of several API processes; it keeps its port when it is started again. */
+export interface ApiProgram extends Program {
+  readonly port: number;
+}
+
 export interface SystemOptions {
   /** Settings beyond the usual ones. */
   settings?: Record<string, string>;
@@ -35,9 +40,15 @@ export interface SystemOptions {
 export interface System {
   readonly database: TestDatabase;
   readonly api_url: string;
+  /** The key that all requests carry. */
+  readonly key: string;
   /** The wire to Temporal, where one was asked for. */
   readonly temporal: TcpProxy | null;
   worker: Program;
+  /** The first API process. */
+  api: ApiProgram;
+  /** Starts another one, on a free port unless told otherwise. */
+  startApi(port?: number): Promise<ApiProgram>;
   startWorker(): Promise<Program>;
   request(path: string, init?: RequestInit): Promise<Response>;
   submit(body: SubmitRun, headers?: Record<string, string>): Promise<Run>;
@@ -85,12 +96,16 @@ export async function startSystem({
   };
   const api_url = `http://127.0.0.1:${port}`;
   const started: Program[] = [];
-  const start = async (main: string) => {
-    const program = await startProgram(main, env);
+  const start = async (main: string, more: Record<string, string> = {}) => {
+    const program = await startProgram(main, { ...env, ...more });
     started.push(program);
     return program;
   };
-  const [, worker] = await Promise.all([start('src/api/main.ts'), start(workerMain)]);
+  const startApi = async (own = port) => ({
+    ...(await start('src/api/main.ts', { PORT: String(own) })),
+    port: own,
+  });
+  const [api, worker] = await Promise.all([startApi(), start(workerMain)]);
 
   const request = (path: string, init: RequestInit = {}) =>
     fetch(`${api_url}${path}`, {
@@ -102,7 +117,10 @@ export async function startSystem({
   return {
     database,
     api_url,
+    key: KEY,
     temporal,
+    api,
+    startApi: async (own) => startApi(own ?? (await freePort())),
     worker,
     startWorker: () => start(workerMain),
     request,

@@ -2,8 +2,13 @@ import { once } from 'node:events';
 import { request, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { WebSocket } from 'ws';
 import { sseParser, type SseFrame } from '../../src/dev/read-sse';
-import type { ApiServer } from './api-server';
 import { eventually } from './eventually';
+
+/** An API as its readers see it. */
+export interface Door {
+  readonly port: number;
+  readonly keys: { own: string };
+}
 
 export interface SseReader {
   readonly status: number;
@@ -31,7 +36,7 @@ interface SseOptions {
 
 /** Opens a stream of server-sent events on a connection of its own. */
 export async function openSse(
-  api: ApiServer,
+  api: Door,
   path: string,
   { reading = true, headers = {}, port = api.port, method = 'GET' }: SseOptions = {},
 ): Promise<SseReader> {
@@ -94,7 +99,7 @@ interface WsOptions {
 
 /** Opens a WebSocket and keeps what comes. */
 export async function openWs(
-  api: ApiServer,
+  api: Door,
   path: string,
   { key = api.keys.own, protocols = [], port = api.port }: WsOptions = {},
 ): Promise<WsReader> {

@@ -14,7 +14,8 @@ export interface TcpProxy {
 
 export interface TcpProxyOptions {
   host: string;
-  port: number;
+  /** The port, or where the next connection is to go. */
+  port: number | (() => number);
   /** Bytes after which the next connection is broken, counted towards the client; never when absent. */
   breakAfter?: () => number;
 }
@@ -25,7 +26,7 @@ export async function startTcpProxy({ host, port, breakAfter }: TcpProxyOptions)
   let isCut = false;
   const server = createServer((client) => {
     if (isCut) return client.resetAndDestroy();
-    const upstream = connect({ host, port });
+    const upstream = connect({ host, port: typeof port === 'number' ? port : port() });
     for (const [socket, other] of [
       [client, upstream],
       [upstream, client],

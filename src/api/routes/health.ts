@@ -9,8 +9,8 @@ const Outcome = z.enum(['ok', 'unreachable']);
 const Healthz = z.strictObject({ status: z.literal('ok') }).meta({ id: 'Health' });
 const Readyz = z
   .strictObject({
-    status: z.enum(['ok', 'degraded', 'unavailable']),
-    checks: z.strictObject({ postgres: Outcome, temporal: Outcome }),
+    status: z.enum(['ok', 'degraded', 'unavailable', 'draining']),
+    checks: z.strictObject({ postgres: Outcome, temporal: Outcome }).optional(),
   })
   .meta({ id: 'Readiness' });
 
@@ -28,8 +28,8 @@ export function healthz() {
   });
 }
 
-/** Temporal away is said, but is no reason to turn clients away: runs are taken and started later. */
-export function readyz({ checks }: ApiDeps) {
+/** Temporal away is said, but is no reason to turn clients away: runs are taken and started later. Who is about to stop looks no further. */
+export function readyz({ checks, stopping }: ApiDeps) {
   return route({
     method: 'get',
     path: '/readyz',
@@ -38,9 +38,13 @@ export function readyz({ checks }: ApiDeps) {
     scope: null,
     replies: {
       200: { description: 'They are.', schema: Readyz },
-      503: { description: 'They are not: Postgres cannot be reached.', schema: Readyz },
+      503: {
+        description: 'They are not: Postgres cannot be reached, or the process is about to stop.',
+        schema: Readyz,
+      },
     },
     async handle({ res }) {
+      if (stopping.signal.aborted) return void res.status(503).json({ status: 'draining' });
       const [postgres, temporal] = await Promise.all([
         outcomeOf(checks.postgres),
         outcomeOf(checks.temporal),

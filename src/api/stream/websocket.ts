@@ -5,6 +5,7 @@ import { WebSocketServer, type WebSocket } from 'ws';
 import { Refusal } from '../../contracts/refusal';
 import type { ApiDeps } from '../deps';
 import { refuseOver } from '../raw-problem';
+import { requestFault, shownPath } from '../request-fault';
 import { serveSession } from './ws-session';
 
 const PROTOCOL = 'longhaul.v1';
@@ -33,6 +34,11 @@ export function attachWebSocket(server: Server, deps: ApiDeps): { close(): Promi
   });
   server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
     if (req.headers.upgrade?.toLowerCase() !== 'websocket') return serveAsItIs(server, req, socket, head);
+    const fault = requestFault(req);
+    if (fault !== null) {
+      deps.log.info({ code: fault.code }, 'A WebSocket was refused.');
+      return refuseOver(socket, fault, { public_url, path: shownPath(req) });
+    }
     const path = pathOf(req);
     const run_id = PATH.exec(path)?.[1];
     if (run_id === undefined) {
