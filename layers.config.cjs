@@ -50,7 +50,7 @@ const folders = {
   db: { values: ['contracts'], npm: ['pg', 'ulid'] },
   api: {
     values: ['contracts', 'runs', 'events', 'db', 'planning', 'tools', 'telemetry'],
-    npm: ['express', 'helmet', 'ws', 'zod'],
+    npm: ['express', 'helmet', 'lru-cache', 'ws', 'zod'],
   },
   workers: { values: [...EVERYWHERE, 'workflows/messages'], npm: ['@temporalio/worker'] },
   dev: { values: ['contracts', 'db', 'workers/bundle-workflows'], npm: ['pg', 'picocolors'] },

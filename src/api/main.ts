@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { Client, Connection } from '@temporalio/client';
 import { loadConfig, type Config } from '../config';
-import { allowDevelopmentKey, findApiKey } from '../db/api-keys';
+import { allowDevelopmentKey } from '../db/api-keys';
 import { openDatabase, type Database } from '../db/database';
 import { missingMigrations } from '../db/migrate';
 import { EventHub } from '../events/hub';
@@ -10,8 +10,11 @@ import { createRunWorkflows } from '../runs/run-workflows';
 import { runToEnd, stopRequest } from '../process-end';
 import { createLogger } from '../telemetry/logger';
 import { loadTools } from '../tools/load-tools';
+import { acceptKeys } from './accepted-keys';
 import { createApp } from './app';
 import type { ApiDeps } from './deps';
+import { watchLoad } from './load';
+import { createRateLimits } from './rate-limits';
 import { refuseBadBytes } from './raw-problem';
 import { STREAM_LIMITS } from './stream/limits';
 import { attachWebSocket } from './stream/websocket';
@@ -35,17 +38,25 @@ async function main(): Promise<void> {
   if (config.LONGHAUL_DEVELOPMENT_KEY !== undefined)
     await allowDevelopmentKey(db, config.LONGHAUL_DEVELOPMENT_KEY);
 
-  const production = config.NODE_ENV === 'production';
+  const keys = acceptKeys(db, {
+    production: config.NODE_ENV === 'production',
+    onFault: (err) => log.warn({ err }, 'The last uses of keys could not be noted; they are noted later.'),
+  });
+  const load = watchLoad(config.LONGHAUL_SHED_LAG_MS);
+  const settings = settingsOf(config);
   const deps: ApiDeps = {
     db,
-    findKey: (secret) => findApiKey(db, secret, { production }),
+    findKey: keys.find,
+    forgetKey: keys.forget,
+    limits: createRateLimits({ db, quotas: settings.quotas }),
+    load,
     hub,
     workflows: createRunWorkflows(client, config.LONGHAUL_TASK_QUEUE),
     tools: loadTools(config.LONGHAUL_TOOL_PACKS),
     checkInput: createInputCheck(),
     rules: config.rules,
     log,
-    settings: settingsOf(config),
+    settings,
     checks: {
       postgres: () => checkSchema(db),
       temporal: async () => {
@@ -70,6 +81,8 @@ async function main(): Promise<void> {
   setTimeout(() => server.closeAllConnections(), CLOSE_WITHIN_MS).unref();
   server.closeIdleConnections();
   await closed;
+  load.close();
+  await keys.close();
   await connection.close();
   await db.close();
 }
@@ -78,6 +91,13 @@ function settingsOf(config: Config): ApiDeps['settings'] {
   return {
     public_url: config.public_url,
     body_limit: config.LONGHAUL_BODY_LIMIT,
+    quotas: {
+      submits: config.LONGHAUL_SUBMITS_PER_MINUTE,
+      writes: config.LONGHAUL_WRITES_PER_MINUTE,
+      reads: config.LONGHAUL_READS_PER_MINUTE,
+      streams: config.LONGHAUL_STREAMS_PER_MINUTE,
+    },
+    open_runs: config.LONGHAUL_OPEN_RUNS_PER_TENANT,
     temporal_namespace: config.TEMPORAL_NAMESPACE,
     temporal_ui_url: config.LONGHAUL_TEMPORAL_UI_URL,
     stream: STREAM_LIMITS,

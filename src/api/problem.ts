@@ -4,7 +4,7 @@ import { Refusal, type RefusedPart } from '../contracts/refusal';
 import { Unavailable } from '../db/unavailable';
 import type { Logger } from '../telemetry/logger';
 
-/** Seconds after which a client may try again when Postgres is away. */
+/** Seconds after which a client may try again where the refusal does not say otherwise: Postgres is away. */
 const RETRY_AFTER_S = 2;
 
 /** A failed request as clients see it: RFC 9457, with the essence repeated in the shape that OpenAI clients read. */
@@ -60,7 +60,8 @@ export function problemHandler(deps: { public_url: string; log: Logger }) {
     if (res.headersSent) return next(error); // Express cuts the connection: a stream that ends without its end means reconnect
     const problem = problemOf(refusal, { public_url: deps.public_url, path: req.path, request_id });
     if (problem.status === 401) res.setHeader('WWW-Authenticate', 'Bearer');
-    if (problem.status === 503) res.setHeader('Retry-After', String(RETRY_AFTER_S));
+    if (problem.status === 429 || problem.status === 503)
+      res.setHeader('Retry-After', String(problem.retry_after_s ?? RETRY_AFTER_S));
     // Clients that retry every 409 by themselves are told that it does not help.
     if (problem.status === 409) res.setHeader('x-should-retry', 'false');
     res.status(problem.status).type('application/problem+json').send(JSON.stringify(problem));
@@ -94,6 +95,7 @@ function refusalOf(error: unknown): Refusal {
 function typeOf(status: number): string {
   if (status === 401) return 'authentication_error';
   if (status === 404) return 'not_found_error';
+  if (status === 429) return 'rate_limit_error';
   return status >= 500 ? 'api_error' : 'invalid_request_error';
 }
 

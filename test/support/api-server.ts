@@ -1,14 +1,16 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { acceptKeys } from '../../src/api/accepted-keys';
 import { createApp } from '../../src/api/app';
 import type { ApiDeps, ApiSettings } from '../../src/api/deps';
+import { createRateLimits, type Quotas } from '../../src/api/rate-limits';
 import { refuseBadBytes } from '../../src/api/raw-problem';
 import { STREAM_LIMITS } from '../../src/api/stream/limits';
 import { attachWebSocket } from '../../src/api/stream/websocket';
 import type { Run } from '../../src/contracts/run';
 import type { Rules } from '../../src/contracts/rules';
-import { createApiKey, findApiKey } from '../../src/db/api-keys';
+import { createApiKey } from '../../src/db/api-keys';
 import { openDatabase } from '../../src/db/database';
 import { append, type NewEvent, type RunChange } from '../../src/events/append';
 import { EventHub } from '../../src/events/hub';
@@ -28,8 +30,13 @@ export const RULES: Rules = {
   max_duration_s: 3_600,
 };
 
+/** Requests a minute and key: more than any test makes that is not about them. */
+const QUOTAS: Quotas = { submits: 1_000_000, writes: 1_000_000, reads: 1_000_000, streams: 1_000_000 };
+
 export interface ApiServerOptions {
-  settings?: Partial<ApiSettings>;
+  settings?: Partial<Omit<ApiSettings, 'quotas'>> & { quotas?: Partial<Quotas> };
+  /** Runs on the database of another server, which must outlive it. */
+  database?: TestDatabase;
   /** Development keys are refused. */
   production?: boolean;
   /** How the server reaches Postgres, from how the test does. */
@@ -71,8 +78,9 @@ export async function startApiServer({
   settings,
   production = true,
   viaUrl,
+  database: given,
 }: ApiServerOptions = {}): Promise<ApiServer> {
-  const database = await createTestDatabase();
+  const database = given ?? (await createTestDatabase());
   const server_url = viaUrl?.(database.url) ?? database.url;
   const db = openDatabase({ url: server_url, pool: 10, name: 'api under test' });
   const hub = new EventHub({ url: server_url, db, onFault: () => undefined });
@@ -90,9 +98,14 @@ export async function startApiServer({
   const own = await createApiKey(database.db, 'tenant_own', 'own');
   const foreign = await createApiKey(database.db, 'tenant_foreign', 'foreign');
   const workflows = recordWorkflows();
+  const keys = acceptKeys(db, { production, onFault: () => undefined });
+  const quotas = { ...QUOTAS, ...settings?.quotas };
   const deps: ApiDeps = {
     db,
-    findKey: (secret) => findApiKey(db, secret, { production }),
+    findKey: keys.find,
+    forgetKey: keys.forget,
+    limits: createRateLimits({ db, quotas }),
+    load: { overloaded: () => false },
     hub,
     workflows,
     tools: loadTools([]),
@@ -104,8 +117,10 @@ export async function startApiServer({
       body_limit: 1_000_000,
       temporal_namespace: 'default',
       temporal_ui_url: 'http://temporal.test',
+      open_runs: 1_000_000,
       stream: STREAM_LIMITS,
       ...settings,
+      quotas,
     },
     checks: {
       postgres: async () => void (await db.query('select 1')),
@@ -162,8 +177,9 @@ export async function startApiServer({
       server.close();
       server.closeAllConnections();
       for (const socket of open) socket.destroy();
+      await keys.close();
       await db.close();
-      await database.drop();
+      if (given === undefined) await database.drop();
     },
   };
 }

@@ -18,12 +18,19 @@ const Problem = z.strictObject({
   errors: z.array(Part),
   error: z.strictObject({
     message: z.string(),
-    type: z.enum(['authentication_error', 'not_found_error', 'invalid_request_error', 'api_error']),
+    type: z.enum([
+      'authentication_error',
+      'not_found_error',
+      'rate_limit_error',
+      'invalid_request_error',
+      'api_error',
+    ]),
     code: z.string(),
     param: z.string().nullable(),
   }),
   last_seq: z.number().int().optional(),
   first_available_seq: z.number().int().optional(),
+  retry_after_s: z.number().int().min(1).optional(),
 });
 export type Problem = z.infer<typeof Problem>;
 
@@ -57,7 +64,8 @@ export function checkProblem(
   const { status, title, hint } = FAILURES[code] as { status: number; title: string; hint: string };
   expect(problem).toMatchObject({ code, status, title, hint, request_id });
   expect(problem.type).toBe(`http://longhaul.test/errors/${code}`);
-  expect(problem.retryable).toBe(code === 'unavailable');
+  const retryable = ['unavailable', 'overloaded', 'too_many_requests', 'queue_full'];
+  expect(problem.retryable).toBe(retryable.includes(code));
   expect(problem.error).toMatchObject({ message: problem.detail, code });
   if (pointers !== undefined) expect(problem.errors.map(({ pointer }) => pointer)).toEqual(pointers);
   return problem;

@@ -34,7 +34,7 @@ export function startRun(deps: ApiDeps) {
         },
       },
     },
-    failures: ['invalid_plan', 'idempotency_mismatch'],
+    failures: ['invalid_plan', 'idempotency_mismatch', 'queue_full'],
     async handle({ req, res, body, caller: { tenant }, records }) {
       refuseUnsoundPlan(deps, body);
       const { run, replayed } = await submitRun(
@@ -42,6 +42,7 @@ export function startRun(deps: ApiDeps) {
           records,
           workflows: deps.workflows,
           rules: deps.rules,
+          open_runs: deps.settings.open_runs,
           onNotStarted: (run_id, err) =>
             deps.log.warn({ run_id, err }, 'Temporal did not take the run; it is started later.'),
         },
