@@ -1,4 +1,4 @@
-import { createServer } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import { Client, Connection } from '@temporalio/client';
 import { loadConfig, type Config } from '../config';
 import { allowDevelopmentKey } from '../db/api-keys';
@@ -67,10 +67,7 @@ async function main(): Promise<void> {
   const server = createServer(createApp(deps));
   refuseBadBytes(server, deps.settings);
   const sockets = attachWebSocket(server, deps);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(config.PORT, config.HOST, resolve);
-  });
+  await listening(server, config);
   log.info({ address: server.address() }, 'The API listens.');
   process.send?.('ready');
 
@@ -85,6 +82,13 @@ async function main(): Promise<void> {
   await keys.close();
   await connection.close();
   await db.close();
+}
+
+function listening(server: Server, { PORT, HOST }: Config): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(PORT, HOST, resolve);
+  });
 }
 
 function settingsOf(config: Config): ApiDeps['settings'] {

@@ -8,8 +8,10 @@ import type { RateLimit } from './rate-limit';
 export const SCOPES = ['runs:read', 'runs:write', 'tools:write', 'admin'] as const;
 export type Scope = (typeof SCOPES)[number];
 
-/** Longest life of a key, and longest overlap of two secrets, seconds: ten years, thirty days. */
-const MAX_LIFE_S = 315_360_000;
+/** Longest life of a key, seconds: ten years. */
+export const MAX_LIFE_S = 315_360_000;
+/** Time to bring a new secret to everybody who uses the old one, where nothing else is said, and at most, seconds: a day, thirty days. */
+export const DEFAULT_OVERLAP_S = 86_400;
 export const MAX_OVERLAP_S = 2_592_000;
 /** Requests of one kind a minute, at most. */
 export const MAX_PER_MINUTE = 1_000_000;
@@ -87,3 +89,4 @@ export const ApiKeyList = z
     last_id: z.string().nullable(),
   })
   .meta({ id: 'ApiKeyList' });
+export type ApiKeyList = z.infer<typeof ApiKeyList>;

@@ -161,6 +161,18 @@ export async function listApiKeys(
   return before === undefined ? rows : rows.reverse();
 }
 
+/** Everybody who has, or had, a key. */
+export async function listTenants(db: Tx): Promise<string[]> {
+  const rows = await db.query<{ tenant: string }>('select distinct tenant from api_keys order by tenant');
+  return rows.map(({ tenant }) => tenant);
+}
+
+/** Whose key that is. For operators: a request of a tenant never asks. */
+export async function tenantOfKey(db: Tx, id: string): Promise<string | undefined> {
+  const [row] = await db.query<{ tenant: string }>('select tenant from api_keys where id = $1', [id]);
+  return row?.tenant;
+}
+
 /** Revokes a key of a tenant; one that is revoked stays as it is. @returns whether the tenant has such a key. */
 export async function revokeApiKey(db: Tx, tenant: string, id: string): Promise<boolean> {
   const revoked = await db.query(

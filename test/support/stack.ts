@@ -6,6 +6,7 @@ import type { Run, SubmitRun } from '../../src/contracts/run';
 import type { RunEvent } from '../../src/contracts/event';
 import { freePort } from '../../src/dev/ports';
 import { readSse } from '../../src/dev/read-sse';
+import { ownLimits } from '../../src/dev/stack-settings';
 import { createTestDatabase, servers, type TestDatabase } from './database';
 import { eventually } from './eventually';
 import { startTcpProxy, type TcpProxy } from './tcp-proxy';
@@ -71,6 +72,7 @@ export async function startSystem({
     : null;
   const env = {
     ...process.env,
+    ...ownLimits(process.env),
     NODE_ENV: 'test',
     LOG_LEVEL: 'warn',
     DATABASE_URL: database.url,

@@ -1,12 +1,9 @@
-import { ApiKeyWithSecret, RotateApiKey } from '../../contracts/api-key';
+import { ApiKeyWithSecret, DEFAULT_OVERLAP_S, RotateApiKey } from '../../contracts/api-key';
 import { rotateApiKey as rotate } from '../../db/api-keys';
 import type { ApiDeps } from '../deps';
 import { keyIdIn } from '../key-id';
 import { keyView } from '../key-view';
 import { route } from '../route';
-
-/** Time to bring a new secret to everybody who uses the old one, seconds: a day. */
-const DEFAULT_OVERLAP_S = 86_400;
 
 export function rotateApiKey({ forgetKey }: ApiDeps) {
   return route({
