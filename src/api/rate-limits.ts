@@ -80,6 +80,7 @@ export function createRateLimits({ db, quotas, now = () => performance.now() }: 
     };
     share.left += taken;
     share.untaken = Math.max(0, quota - used);
+    share.ends_at = asked_at + left_ms;
     shares.set(id, share);
     return share;
   }

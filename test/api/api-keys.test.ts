@@ -85,7 +85,7 @@ describe('creating a key', () => {
     [{ name: 'a\0b', scopes: ['admin'] }, ['/name']],
     [{ name: 'x', scopes: [] }, ['/scopes']],
     [{ name: 'x', scopes: ['root'] }, ['/scopes/0']],
-    [{ name: 'x', scopes: 'admin' }, ['/scopes']],
+    [{ name: 'x', scopes: 7 }, ['/scopes']],
     [{ name: 'x', scopes: ['admin'], expires_at: '2020-01-01T00:00:00Z' }, ['/expires_at']],
     [{ name: 'x', scopes: ['admin'], expires_at: 'tomorrow' }, ['/expires_at']],
     [{ name: 'x', scopes: ['admin'], expires_in_s: 0 }, ['/expires_in_s']],
