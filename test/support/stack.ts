@@ -57,6 +57,7 @@ export interface Description {
   workflowId: string;
   staticSummary: string | undefined;
   searchAttributes: Record<string, unknown>;
+  fairnessKey: string | undefined;
 }
 
 export async function startSystem({
@@ -146,6 +147,7 @@ export async function startSystem({
               workflowId: described.workflowId,
               staticSummary: await described.staticSummary(),
               searchAttributes,
+              fairnessKey: described.priority?.fairnessKey,
             };
           },
           { what: `Temporal to show ${run_id} as ${status}` },
