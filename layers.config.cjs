@@ -50,11 +50,15 @@ const folders = {
   db: { values: ['contracts'], npm: ['pg', 'ulid'] },
   api: {
     values: ['contracts', 'runs', 'events', 'db', 'planning', 'tools', 'telemetry'],
-    npm: ['cors', 'express', 'helmet', 'ws', 'zod', 'zod-openapi'],
+    npm: ['cors', 'express', 'helmet', 'lru-cache', 'ws', 'zod', 'zod-openapi'],
   },
   workers: { values: [...EVERYWHERE, 'workflows/messages'], npm: ['@temporalio/worker'] },
   dev: { values: ['contracts', 'db', 'workers/bundle-workflows'], npm: ['pg', 'picocolors'] },
-  cli: { values: ['contracts', 'dev', 'db/api-keys', 'db/migrate'], npm: [] },
+  // Keys and the schema are the operator's, who has Postgres; everything about runs goes over HTTP.
+  cli: {
+    values: ['contracts', 'dev', 'db/api-keys', 'db/migrate', 'db/database', 'db/unavailable'],
+    npm: ['commander'],
+  },
   telemetry: { values: ['contracts'], npm: ['pino'] },
 };
 
@@ -68,6 +72,7 @@ const extra = {
   'workers/main': { values: ['config', 'process-end'], npm: [] },
   'workers/run-workers': { values: ['config', 'process-end'], npm: ['@temporalio/client'] },
   'workers/build-bundle': { values: ['process-end'], npm: [] },
+  'cli/program': { values: ['config'], npm: [] },
   'dev/main': { values: ['config'], npm: [] },
   'dev/demo': { values: ['config'], npm: [] },
   // Holds a connection of its own, whose lock elects the one process that reconciles.

@@ -82,6 +82,16 @@ const Settings = z.object({
   /** Size of a request body, bytes. */
   LONGHAUL_BODY_LIMIT: wholeNumber(1_000, 10_000_000).default(1_000_000),
 
+  /** Requests a minute that a key may make where it has no limits of its own: taking runs, other changes, reading, opening streams. */
+  LONGHAUL_SUBMITS_PER_MINUTE: wholeNumber(1, 1_000_000).default(10),
+  LONGHAUL_WRITES_PER_MINUTE: wholeNumber(1, 1_000_000).default(120),
+  LONGHAUL_READS_PER_MINUTE: wholeNumber(1, 1_000_000).default(600),
+  LONGHAUL_STREAMS_PER_MINUTE: wholeNumber(1, 1_000_000).default(120),
+  /** Runs of a tenant that have not ended, at most; above it submits are refused. */
+  LONGHAUL_OPEN_RUNS_PER_TENANT: wholeNumber(1, 1_000_000).default(1_000),
+  /** Milliseconds by which the event loop of an API process may lag before it refuses writes, so that reads and streams live on. */
+  LONGHAUL_SHED_LAG_MS: wholeNumber(10, 60_000).default(200),
+
   /** Roles of a worker process, separated by commas. */
   LONGHAUL_ROLES: z
     .string()

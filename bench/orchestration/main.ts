@@ -5,6 +5,7 @@ import { Client, Connection } from '@temporalio/client';
 import { migrate } from '../../src/db/migrate';
 import { freePort } from '../../src/dev/ports';
 import { startPostgres } from '../../src/dev/postgres';
+import { ownLimits } from '../../src/dev/stack-settings';
 import { startTemporal } from '../../src/dev/temporal-server';
 import { bundleWorkflows } from '../../src/workers/bundle-workflows';
 import { startProgram, type Program } from '../../test/support/stack';
@@ -51,6 +52,7 @@ async function main(): Promise<void> {
     const port = await freePort();
     const settings = {
       ...env,
+      ...ownLimits(env),
       NODE_ENV: 'development',
       LOG_LEVEL: 'warn',
       DATABASE_URL: postgres.url,

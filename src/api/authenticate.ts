@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { RequestHandler } from 'express';
+import type { Scope } from '../contracts/api-key';
 import { Refusal } from '../contracts/refusal';
 import type { ApiKey } from '../db/api-keys';
 import type { ApiDeps } from './deps';
@@ -18,6 +19,11 @@ export function authenticate(deps: Pick<ApiDeps, 'findKey'>): RequestHandler {
 /** The key of an authenticated request. */
 export function callerOf(res: { locals: Record<string, unknown> }): ApiKey {
   return res.locals.caller as ApiKey;
+}
+
+/** @throws Refusal `forbidden`. Asked before anything is looked up, so that it tells nothing of what is there. */
+export function requireScope({ scopes }: ApiKey, scope: Scope): void {
+  if (!scopes.includes(scope)) throw new Refusal('forbidden', `The key does not have the scope ${scope}.`);
 }
 
 /** The secret that a request carries, if any. */

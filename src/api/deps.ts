@@ -3,9 +3,12 @@ import type { ApiKey } from '../db/api-keys';
 import type { Database } from '../db/database';
 import type { EventHub } from '../events/hub';
 import type { InputCheck } from '../planning/input-check';
+import type { RateLimit } from '../contracts/rate-limit';
 import type { Rules } from '../contracts/rules';
 import type { RunWorkflows } from '../runs/run-workflows';
 import type { Registry } from '../tools/registry';
+import type { Load } from './load';
+import type { Quotas, RateLimits } from './rate-limits';
 import type { SocketLimits } from './socket-limits';
 import type { StreamLimits } from './stream/limits';
 
@@ -15,6 +18,13 @@ export interface ApiDeps {
   db: Pick<Database, 'of'>;
   /** The key with this secret, if it is accepted. */
   findKey(secret: string): Promise<ApiKey | undefined>;
+  /** Looks a key up again when it is next used, because it was changed here. */
+  forgetKey(id: string): void;
+  /** Requests of each key. */
+  limits: RateLimits;
+  load: Load;
+  /** Hears of every request that is refused because its key has made too many of that kind. */
+  onRefused?: (limit: RateLimit) => void;
   hub: EventHub;
   workflows: RunWorkflows;
   tools: Registry;
@@ -40,6 +50,10 @@ export interface ApiSettings {
   sockets: SocketLimits;
   /** Size of a request body, bytes. */
   body_limit: number;
+  /** Requests a minute that a key may make where it has no limits of its own. */
+  quotas: Quotas;
+  /** Runs of a tenant that have not ended, at most. */
+  open_runs: number;
   temporal_namespace: string;
   temporal_ui_url: string;
   stream: StreamLimits;

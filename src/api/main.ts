@@ -1,6 +1,6 @@
 import { Client, Connection } from '@temporalio/client';
 import { loadApiConfig, type Config } from '../config';
-import { allowDevelopmentKey, findApiKey } from '../db/api-keys';
+import { allowDevelopmentKey } from '../db/api-keys';
 import { openDatabase, type Database } from '../db/database';
 import { missingMigrations } from '../db/migrate';
 import { EventHub } from '../events/hub';
@@ -9,7 +9,10 @@ import { createRunWorkflows } from '../runs/run-workflows';
 import { endWithin, runToEnd, stopRequest } from '../process-end';
 import { createLogger } from '../telemetry/logger';
 import { loadTools } from '../tools/load-tools';
+import { acceptKeys } from './accepted-keys';
 import type { ApiDeps } from './deps';
+import { watchLoad } from './load';
+import { createRateLimits } from './rate-limits';
 import { serve } from './serve';
 import { SOCKET_LIMITS } from './socket-limits';
 import { STREAM_LIMITS } from './stream/limits';
@@ -35,17 +38,25 @@ async function main(): Promise<void> {
   if (config.LONGHAUL_DEVELOPMENT_KEY !== undefined)
     await allowDevelopmentKey(db, config.LONGHAUL_DEVELOPMENT_KEY);
 
-  const production = config.NODE_ENV === 'production';
+  const keys = acceptKeys(db, {
+    production: config.NODE_ENV === 'production',
+    onFault: (err) => log.warn({ err }, 'The last uses of keys could not be noted; they are noted later.'),
+  });
+  const load = watchLoad(config.LONGHAUL_SHED_LAG_MS);
+  const settings = settingsOf(config);
   const deps: ApiDeps = {
     db,
-    findKey: (secret) => findApiKey(db, secret, { production }),
+    findKey: keys.find,
+    forgetKey: keys.forget,
+    limits: createRateLimits({ db, quotas: settings.quotas }),
+    load,
     hub,
     workflows: createRunWorkflows(client, config.LONGHAUL_TASK_QUEUE),
     tools: loadTools(config.LONGHAUL_TOOL_PACKS),
     checkInput: createInputCheck(),
     rules: config.rules,
     log,
-    settings: settingsOf(config),
+    settings,
     stopping: new AbortController(),
     checks: {
       postgres: () => checkSchema(db),
@@ -67,6 +78,8 @@ async function main(): Promise<void> {
   endWithin('API', STOP_WITHIN_MS);
   log.info('The API stops.');
   await api.close();
+  load.close();
+  await keys.close();
   await connection.close();
   await db.close();
 }
@@ -83,6 +96,13 @@ function settingsOf(config: Config): ApiDeps['settings'] {
       connections_per_address: config.max_connections_per_address,
     },
     body_limit: config.LONGHAUL_BODY_LIMIT,
+    quotas: {
+      submits: config.LONGHAUL_SUBMITS_PER_MINUTE,
+      writes: config.LONGHAUL_WRITES_PER_MINUTE,
+      reads: config.LONGHAUL_READS_PER_MINUTE,
+      streams: config.LONGHAUL_STREAMS_PER_MINUTE,
+    },
+    open_runs: config.LONGHAUL_OPEN_RUNS_PER_TENANT,
     temporal_namespace: config.TEMPORAL_NAMESPACE,
     temporal_ui_url: config.LONGHAUL_TEMPORAL_UI_URL,
     stream: STREAM_LIMITS,

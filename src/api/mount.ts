@@ -1,9 +1,11 @@
 import type express from 'express';
 import { type RequestHandler } from 'express';
 import { Refusal } from '../contracts/refusal';
-import { callerOf } from './authenticate';
+import { callerOf, requireScope } from './authenticate';
 import { parse, readBody, refuseBody } from './body';
 import type { ApiDeps } from './deps';
+import { shed } from './load';
+import { countRequest } from './rate-limits';
 import type { Exchange, Method, Route } from './route';
 
 const METHODS: Method[] = ['get', 'post', 'patch', 'delete'];
@@ -15,7 +17,13 @@ export function mount(router: express.IRouter, routes: readonly Route[], deps: A
     const address = router.route(path.replace(/\{(\w+)\}/g, ':$1'));
     for (const route of here) {
       const reader = route.body === null ? [refuseBody] : readBody(deps.settings.body_limit);
-      address[route.method](allowed(route), checked(route), ...reader, handled(route, deps));
+      address[route.method](
+        allowed(route),
+        limited(route, deps),
+        checked(route),
+        ...reader,
+        handled(route, deps),
+      );
     }
     address.all(refuseMethod(METHODS.filter((method) => here.some((route) => route.method === method))));
   }
@@ -32,9 +40,18 @@ function refuseMethod(methods: Method[]): RequestHandler {
 /** Lets a key through that may do this. */
 function allowed({ scope }: Route): RequestHandler {
   return (_req, res, next) => {
-    if (scope !== null && !callerOf(res).scopes.includes(scope)) {
-      throw new Refusal('forbidden', `The key does not have the scope ${scope}.`);
-    }
+    if (scope !== null) requireScope(callerOf(res), scope);
+    next();
+  };
+}
+
+/** Counts the request against its limit, before anything of it is read. */
+function limited({ limit, offers }: Route, deps: ApiDeps): RequestHandler {
+  return async (req, res, next) => {
+    if (limit === null) return next();
+    if (limit === 'submits' || limit === 'writes') shed(deps.load);
+    const streams = limit === 'reads' && req.accepts([...offers]) === 'text/event-stream';
+    await countRequest(deps, callerOf(res), streams ? 'streams' : limit, res);
     next();
   };
 }

@@ -6,7 +6,7 @@ import { Unavailable } from '../db/unavailable';
 import type { Logger } from '../telemetry/logger';
 import { leaveRest } from './linger';
 
-/** Seconds after which a client may try again when Postgres is away. */
+/** Seconds after which a client may try again where the refusal does not say otherwise: Postgres is away. */
 const RETRY_AFTER_S = 2;
 
 /** The problem document of a refusal. */
@@ -47,7 +47,8 @@ export function problemHandler(deps: { public_url: string; log: Logger }) {
     leaveRest(req, res);
     res.setHeader('Cache-Control', 'no-store');
     if (problem.status === 401) res.setHeader('WWW-Authenticate', 'Bearer');
-    if (problem.status === 503) res.setHeader('Retry-After', String(RETRY_AFTER_S));
+    if (problem.status === 429 || problem.status === 503)
+      res.setHeader('Retry-After', String(problem.retry_after_s ?? RETRY_AFTER_S));
     // Clients that retry every 409 by themselves are told that it does not help.
     if (problem.status === 409) res.setHeader('x-should-retry', 'false');
     res.status(problem.status).type('application/problem+json').send(JSON.stringify(problem));
@@ -81,6 +82,7 @@ function refusalOf(error: unknown): Refusal {
 function typeOf(status: number): string {
   if (status === 401) return 'authentication_error';
   if (status === 404) return 'not_found_error';
+  if (status === 429) return 'rate_limit_error';
   return status >= 500 ? 'api_error' : 'invalid_request_error';
 }
 

@@ -3,6 +3,7 @@ import type { ZodType, output } from 'zod';
 import { z } from 'zod';
 import type { Scope } from '../contracts/api-key';
 import type { FailureCode } from '../contracts/failure';
+import type { RateLimit } from '../contracts/rate-limit';
 import type { ApiKey } from '../db/api-keys';
 import type { Records } from '../db/database';
 
@@ -20,8 +21,8 @@ export interface Route {
   summary: string;
   /** What the key must be allowed to do; null where no key is needed. */
   scope: Scope | null;
-  /** Which limit of requests it counts against; null where none does. */
-  limit: Limit | null;
+  /** Which limit of requests it counts against; null where none does. A stream that is read counts as `streams` all the same. */
+  limit: RateLimit | null;
   /** Media types it can answer in, the preferred one first. */
   offers: readonly string[];
   query: ZodType;
@@ -37,7 +38,6 @@ export interface Route {
 }
 
 export type Method = 'get' | 'post' | 'patch' | 'delete';
-export type Limit = 'submits' | 'writes' | 'reads' | 'streams';
 
 export interface Reply {
   description: string;

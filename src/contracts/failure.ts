@@ -129,6 +129,36 @@ export const FAILURES = {
     title: 'The plan is not valid',
     hint: 'Each entry of `errors` points at a part of the plan and says what is wrong with it.',
   },
+  too_many_keys: {
+    kind: 'terminal',
+    status: 409,
+    title: 'The tenant has as many keys as it may have',
+    hint: 'Revoke keys that are no longer used.',
+  },
+  key_over: {
+    kind: 'terminal',
+    status: 409,
+    title: 'The key is no longer accepted',
+    hint: 'Create a new key: one that is revoked or has expired stays so.',
+  },
+  too_many_requests: {
+    kind: 'retryable',
+    status: 429,
+    title: 'The key has used up its requests',
+    hint: 'Try again after the time in `Retry-After`; with an `Idempotency-Key`, a run is not taken twice.',
+  },
+  queue_full: {
+    kind: 'retryable',
+    status: 429,
+    title: 'The tenant has as many open runs as it may have',
+    hint: 'Try again when runs have ended, or cancel some that are not needed.',
+  },
+  overloaded: {
+    kind: 'retryable',
+    status: 503,
+    title: 'The service is overloaded',
+    hint: 'Try again after the time in `Retry-After`. Reading goes on meanwhile.',
+  },
   unavailable: {
     kind: 'retryable',
     status: 503,

@@ -47,6 +47,26 @@ export async function migrate(url: string, folder = MIGRATIONS): Promise<string[
   }
 }
 
+/**
+ * Names of the files that `migrate` would apply; nothing is changed.
+ * @throws Error as `migrate` does before it applies any.
+ */
+export async function pendingMigrations(url: string, folder = MIGRATIONS): Promise<string[]> {
+  const client = new Client(connectionOptions(url, 'longhaul migrate --check'));
+  await client.connect();
+  try {
+    const known = await client.query<{ known: boolean }>(
+      `select to_regclass('schema_migrations') is not null as known`,
+    );
+    const { rows } = known.rows[0]!.known
+      ? await client.query<{ name: string; hash: string }>('select name, hash from schema_migrations')
+      : { rows: [] };
+    return pending(readMigrations(folder), rows).map(({ name }) => name);
+  } finally {
+    await client.end();
+  }
+}
+
 /** Files of ours that the database does not have yet; for `/readyz`. */
 export function missingMigrations(applied: string[], folder = MIGRATIONS): string[] {
   return readMigrations(folder)

@@ -173,3 +173,9 @@ export async function deleteRun(
   );
   return deleted.length > 0;
 }
+
+/** Open runs of a tenant, at most `most`, those of the asking transaction among them. No other transaction counts for the tenant until this one ends. */
+export async function countOpenRuns(tx: Tx, tenant: string, most: number): Promise<number> {
+  const [row] = await tx.query<{ open: number }>('select count_open_runs($1, $2) as open', [tenant, most]);
+  return row!.open;
+}

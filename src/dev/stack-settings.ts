@@ -34,3 +34,12 @@ export function developmentKey(home: string, env: NodeJS.ProcessEnv): string {
   writeFileSync(file, `${key}\n`, { mode: 0o600 });
   return key;
 }
+
+/** Limits of requests on one's own machine, a minute and key: the demo, scripts and benchmarks ask more often than one tenant of many may. */
+const OWN_LIMIT = '1000000';
+
+/** Settings of an API that serves nobody but oneself; given ones stay. */
+export function ownLimits(env: NodeJS.ProcessEnv): Record<string, string> {
+  const names = ['SUBMITS', 'WRITES', 'READS', 'STREAMS'].map((kind) => `LONGHAUL_${kind}_PER_MINUTE`);
+  return Object.fromEntries(names.map((name) => [name, givenValue(env, name) ?? OWN_LIMIT]));
+}

@@ -9,7 +9,7 @@ import { tailOf, type Log } from './log';
 import { killParts, stopParts, type Part, type PartName } from './parts';
 import { freePort, freePortFrom } from './ports';
 import { startPostgres } from './postgres';
-import { childEnvironment, developmentKey, givenValue } from './stack-settings';
+import { childEnvironment, developmentKey, givenValue, ownLimits } from './stack-settings';
 import { writeStackNote } from './stack-note';
 import { startTemporal } from './temporal-server';
 import { waitFor } from './wait';
@@ -108,6 +108,7 @@ async function startAll(options: Start): Promise<StackUrls> {
   const api_url = `http://127.0.0.1:${port}`;
   const key = developmentKey(home, start.env);
   const env = childEnvironment(start.env, {
+    ...ownLimits(start.env),
     NODE_ENV: 'development',
     DATABASE_URL: database_url,
     TEMPORAL_ADDRESS: temporal.address,

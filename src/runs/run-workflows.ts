@@ -13,6 +13,9 @@ const CALL_TIMEOUT_MS = 1_000;
 /** Characters of the goal that the Temporal UI shows. */
 const SUMMARY_CHARS = 200;
 
+/** Temporal takes keys of at most 64 bytes; tenants that are named by more share a turn with those of the same beginning. */
+const FAIRNESS_KEY_CHARS = 64;
+
 const TENANT = defineSearchAttributeKey('TenantId', SearchAttributeType.KEYWORD);
 const STATUS = defineSearchAttributeKey('RunStatus', SearchAttributeType.KEYWORD);
 const ORIGIN = defineSearchAttributeKey('RunOrigin', SearchAttributeType.KEYWORD);
@@ -49,6 +52,8 @@ export function createRunWorkflows(client: Client, queue: string): RunWorkflows 
           workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
           // A worker that dies with the task must not hold it for the default of 10 s.
           workflowTaskTimeout: '5 s',
+          // Backlogs are served in turns of tenants, also those of activities, which inherit it: a flood of one does not starve another.
+          priority: { fairnessKey: run.tenant.slice(0, FAIRNESS_KEY_CHARS) },
           staticSummary: run.goal.slice(0, SUMMARY_CHARS),
           typedSearchAttributes: [
             { key: TENANT, value: run.tenant },

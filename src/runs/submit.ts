@@ -4,11 +4,13 @@ import type { Rules } from '../contracts/rules';
 import type { SubmitRun } from '../contracts/run';
 import type { Records } from '../db/database';
 import { newId } from '../db/new-id';
-import { findRun, insertRun, type NewRun, type RunRow } from '../db/runs';
+import { countOpenRuns, findRun, insertRun, type NewRun, type RunRow } from '../db/runs';
 import type { Tx } from '../db/tx';
 import { append } from '../events/append';
 import type { RunWorkflows } from './run-workflows';
 
+/** Seconds after which a tenant whose runs are all open may try again: some end every moment where there are so many. */
+const QUEUE_RETRY_AFTER_S = 5;
 /** How long a key is remembered. */
 const KEY_LIVES_HOURS = 24;
 const ROUTE = 'POST /v1/runs';
@@ -19,6 +21,8 @@ export interface SubmitDeps {
   workflows: RunWorkflows;
   /** Rules of new runs; a budget may lower them. */
   rules: Rules;
+  /** Runs of a tenant that have not ended, at most. */
+  open_runs: number;
   /** Hears that Temporal did not take a run at once; the reconciler hands it over. */
   onNotStarted: (run_id: string, error: unknown) => void;
 }
@@ -34,7 +38,7 @@ export interface Submission {
 /**
  * Takes a run: its row, its first event and its key are committed together, then the workflow is started. When Temporal is
  * away the run stays `queued` and is started later; it is accepted all the same.
- * @throws Refusal `invalid_request` (a budget above the rules), `idempotency_mismatch`; Unavailable when Postgres is away.
+ * @throws Refusal `invalid_request` (a budget above the rules), `idempotency_mismatch`, `queue_full`; Unavailable when Postgres is away.
  */
 export async function submitRun(
   deps: SubmitDeps,
@@ -48,7 +52,9 @@ export async function submitRun(
     if (earlier !== null) return { run: (await findRun(tx, tenant, earlier))!, replayed: true };
     await insertRun(tx, fresh);
     await append(tx, fresh.id, { attempt: 1, events: [createdEvent(fresh, submission.now)] });
-    return { run: (await findRun(tx, tenant, fresh.id))!, replayed: false };
+    const run = (await findRun(tx, tenant, fresh.id))!;
+    await refuseBeyond(tx, tenant, deps.open_runs);
+    return { run, replayed: false };
   });
   if (!replayed) {
     await deps.workflows
@@ -56,6 +62,13 @@ export async function submitRun(
       .catch((error: unknown) => deps.onNotStarted(fresh.id, error));
   }
   return { run, replayed };
+}
+
+/** Last in the transaction that takes a run: no other one of the tenant counts until it has committed. */
+async function refuseBeyond(tx: Tx, tenant: string, open_runs: number): Promise<void> {
+  if ((await countOpenRuns(tx, tenant, open_runs + 1)) <= open_runs) return;
+  const detail = `The tenant has ${open_runs} runs that have not ended, as many as it may have.`;
+  throw new Refusal('queue_full', detail, [], { retry_after_s: QUEUE_RETRY_AFTER_S });
 }
 
 /** The id of the run that this key stands for already, or null when it is ours now. A second request waits here for the first. */

@@ -27,6 +27,7 @@ describe('submitting a run', () => {
         records: test_db.db,
         workflows,
         rules: RULES,
+        open_runs: 1_000,
         onNotStarted: (run_id) => void notStarted.push(run_id),
       },
       { tenant, body, idempotency_key: key, request_id: 'req_1', now: new Date(), ...of },

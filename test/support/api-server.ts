@@ -1,13 +1,15 @@
 import type { Socket } from 'node:net';
 import { pino } from 'pino';
+import { acceptKeys } from '../../src/api/accepted-keys';
 import type { ApiDeps, ApiSettings } from '../../src/api/deps';
+import { createRateLimits, type Quotas } from '../../src/api/rate-limits';
 import { routesOf } from '../../src/api/routes';
 import { serve } from '../../src/api/serve';
 import { SOCKET_LIMITS } from '../../src/api/socket-limits';
 import { STREAM_LIMITS } from '../../src/api/stream/limits';
 import type { Run } from '../../src/contracts/run';
 import type { Rules } from '../../src/contracts/rules';
-import { createApiKey, findApiKey } from '../../src/db/api-keys';
+import { createApiKey } from '../../src/db/api-keys';
 import { openDatabase } from '../../src/db/database';
 import { append, type NewEvent, type RunChange } from '../../src/events/append';
 import { EventHub } from '../../src/events/hub';
@@ -31,9 +33,13 @@ export const RULES: Rules = {
 const IDLE_MS = 5_000;
 /** What a test has left open is cut off soon, milliseconds. */
 const FINISH_WITHIN_MS = 100;
+/** Requests a minute and key: more than any test makes that is not about them. */
+const QUOTAS: Quotas = { submits: 1_000_000, writes: 1_000_000, reads: 1_000_000, streams: 1_000_000 };
 
 export interface ApiServerOptions {
-  settings?: Partial<ApiSettings>;
+  settings?: Partial<Omit<ApiSettings, 'quotas'>> & { quotas?: Partial<Quotas> };
+  /** Runs on the database of another server, which must outlive it. */
+  database?: TestDatabase;
   /** Development keys are refused. */
   production?: boolean;
   /** How long it serves on when it is stopped, milliseconds. */
@@ -83,8 +89,9 @@ export async function startApiServer({
   drain_ms = 0,
   log,
   viaUrl,
+  database: given,
 }: ApiServerOptions = {}): Promise<ApiServer> {
-  const database = await createTestDatabase();
+  const database = given ?? (await createTestDatabase());
   const server_url = viaUrl?.(database.url) ?? database.url;
   const db = openDatabase({ url: server_url, pool: 10, name: 'api under test' });
   const hub = new EventHub({ url: server_url, db, onFault: () => undefined });
@@ -102,9 +109,14 @@ export async function startApiServer({
   const own = await createApiKey(database.db, 'tenant_own', 'own');
   const foreign = await createApiKey(database.db, 'tenant_foreign', 'foreign');
   const workflows = recordWorkflows();
+  const keys = acceptKeys(db, { production, onFault: () => undefined });
+  const quotas = { ...QUOTAS, ...settings?.quotas };
   const deps: ApiDeps = {
     db,
-    findKey: (secret) => findApiKey(db, secret, { production }),
+    findKey: keys.find,
+    forgetKey: keys.forget,
+    limits: createRateLimits({ db, quotas }),
+    load: { overloaded: () => false },
     hub,
     workflows,
     tools: loadTools([]),
@@ -120,8 +132,10 @@ export async function startApiServer({
       body_limit: 1_000_000,
       temporal_namespace: 'default',
       temporal_ui_url: 'http://temporal.test',
+      open_runs: 1_000_000,
       stream: STREAM_LIMITS,
       ...settings,
+      quotas,
     },
     stopping: new AbortController(),
     checks: {
@@ -178,8 +192,9 @@ export async function startApiServer({
     readers: () => readers,
     async stop() {
       await served.close();
+      await keys.close();
       await db.close();
-      await database.drop();
+      if (given === undefined) await database.drop();
     },
   };
 }

@@ -18,12 +18,19 @@ const Problem = z.strictObject({
   errors: z.array(Part),
   error: z.strictObject({
     message: z.string(),
-    type: z.enum(['authentication_error', 'not_found_error', 'invalid_request_error', 'api_error']),
+    type: z.enum([
+      'authentication_error',
+      'not_found_error',
+      'rate_limit_error',
+      'invalid_request_error',
+      'api_error',
+    ]),
     code: z.string(),
     param: z.string().nullable(),
   }),
   last_seq: z.number().int().optional(),
   first_available_seq: z.number().int().optional(),
+  retry_after_s: z.number().int().min(1).optional(),
 });
 export type Problem = z.infer<typeof Problem>;
 

@@ -6,6 +6,7 @@ import type { Run, SubmitRun } from '../../src/contracts/run';
 import type { RunEvent } from '../../src/contracts/event';
 import { freePort } from '../../src/dev/ports';
 import { readSse } from '../../src/dev/read-sse';
+import { ownLimits } from '../../src/dev/stack-settings';
 import { createTestDatabase, servers, type TestDatabase } from './database';
 import { eventually } from './eventually';
 import { startTcpProxy, type TcpProxy } from './tcp-proxy';
@@ -67,6 +68,7 @@ export interface Description {
   workflowId: string;
   staticSummary: string | undefined;
   searchAttributes: Record<string, unknown>;
+  fairnessKey: string | undefined;
 }
 
 export async function startSystem({
@@ -82,6 +84,7 @@ export async function startSystem({
     : null;
   const env = {
     ...process.env,
+    ...ownLimits(process.env),
     NODE_ENV: 'test',
     LOG_LEVEL: 'warn',
     DATABASE_URL: database.url,
@@ -162,6 +165,7 @@ export async function startSystem({
               workflowId: described.workflowId,
               staticSummary: await described.staticSummary(),
               searchAttributes,
+              fairnessKey: described.priority?.fairnessKey,
             };
           },
           { what: `Temporal to show ${run_id} as ${status}` },

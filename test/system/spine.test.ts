@@ -140,12 +140,13 @@ describe('Longhaul, with API and worker as processes of their own', () => {
     });
   });
 
-  test('shows itself in Temporal: workflow id, summary, search attributes', async () => {
+  test('shows itself in Temporal: workflow id, summary, search attributes, whose turn it takes', async () => {
     const run = await system.submit({ goal: 'What is 1 + 1?' });
     await system.ended(run.id);
     const described = await system.describe(run.id, 'COMPLETED');
     expect(described.workflowId).toBe(run.id);
     expect(described.staticSummary).toBe('What is 1 + 1?');
+    expect(described.fairnessKey).toBe('development');
     expect(described.searchAttributes).toEqual({
       TenantId: ['development'],
       RunStatus: ['completed'],

@@ -2,13 +2,17 @@ import type { ApiDeps } from '../deps';
 import type { Route } from '../route';
 import { cancelRun } from './cancel-run';
 import { deleteRun, patchRun } from './change-run';
+import { createApiKey } from './create-api-key';
 import { docs, docsFile, openApi } from './docs';
 import { getError, listErrors } from './errors';
 import { getRun } from './get-run';
 import { healthz, readyz } from './health';
 import { listRuns } from './list-runs';
+import { getApiKey, listApiKeys } from './read-api-keys';
 import { readEvents } from './read-events';
 import { getPlan, getStep, listPlans, listSteps, listVerdicts } from './read-rounds';
+import { revokeApiKey } from './revoke-api-key';
+import { rotateApiKey } from './rotate-api-key';
 import { startRun, streamRun } from './start-run';
 import { getTool, listTools } from './tools';
 import { version } from './version';
@@ -31,6 +35,11 @@ export function routesOf(deps: ApiDeps): Route[] {
     listVerdicts(),
     listTools(deps),
     getTool(deps),
+    createApiKey(deps),
+    listApiKeys(),
+    getApiKey(),
+    revokeApiKey(deps),
+    rotateApiKey(deps),
     healthz(),
     readyz(deps),
     version(deps),

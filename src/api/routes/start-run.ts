@@ -22,7 +22,7 @@ const ACCEPTED = {
   Location: 'Address of the run.',
   'Idempotent-Replayed': '`true` when an earlier request with this key made the run.',
 };
-const FAILURES_OF_SUBMIT = ['invalid_plan', 'idempotency_mismatch'] as const;
+const FAILURES_OF_SUBMIT = ['invalid_plan', 'idempotency_mismatch', 'queue_full'] as const;
 
 export function startRun(deps: ApiDeps) {
   return route({
@@ -105,6 +105,7 @@ async function submit(deps: ApiDeps, { req, res, body, caller, records }: Submit
       records,
       workflows: deps.workflows,
       rules: deps.rules,
+      open_runs: deps.settings.open_runs,
       onNotStarted: (run_id, err) =>
         deps.log.warn({ run_id, err }, 'Temporal did not take the run; it is started later.'),
     },

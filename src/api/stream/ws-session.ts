@@ -1,16 +1,17 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { RawData, WebSocket } from 'ws';
 import { z } from 'zod';
-import { FAILURES } from '../../contracts/failure';
+import { FAILURES, type FailureCode } from '../../contracts/failure';
 import { Refusal } from '../../contracts/refusal';
 import { isTerminal } from '../../contracts/run-status';
 import type { RunRow } from '../../db/runs';
 import { newId } from '../../db/new-id';
 import { positionOf } from '../../events/position';
 import type { StreamItem } from '../../events/topic';
-import { keyOf, secretIn } from '../authenticate';
+import { keyOf, requireScope, secretIn } from '../authenticate';
 import { parse } from '../body';
 import type { ApiDeps } from '../deps';
+import { countRequest } from '../rate-limits';
 import { requireRun } from '../routes/get-run';
 import { runView } from '../run-view';
 import { parseCursor } from './cursor';
@@ -41,7 +42,7 @@ export interface SessionRequest {
  *
  *   authenticating   a key from the headers, or the frame `auth` within 5 s; else 4401
  *   following        `welcome`, `subscribed`, then `event` … `end`, and 1000
- *   closing          4400 a frame that is none, 4404 no such run, 4408 too slow, 4503 Postgres away
+ *   closing          4400 a frame that is none, 4403 a key that may not read, 4404 no such run, 4429 too many streams opened, 4408 too slow, 4503 Postgres away
  */
 export async function serveSession(deps: ApiDeps, ws: WebSocket, request: SessionRequest): Promise<void> {
   const gone = new AbortController();
@@ -49,6 +50,8 @@ export async function serveSession(deps: ApiDeps, ws: WebSocket, request: Sessio
   const { token, stop } = listenTo(ws, request.headers, gone, deps.settings.stream);
   try {
     const caller = await keyOf(deps, await token);
+    requireScope(caller, 'runs:read');
+    await countRequest(deps, caller, 'streams', null);
     const records = deps.db.of(caller.tenant);
     const run = await requireRun(records, caller.tenant, request.run_id);
     const { after: cursor } = parse(Query, request.query, '/query');
@@ -160,9 +163,14 @@ function frameOf(data: RawData): Frame | null {
 }
 
 function closeCodeOf({ code }: Refusal): number {
-  if (code === 'unauthorized') return 4401;
-  if (code === 'not_found') return 4404;
-  return code === 'unavailable' ? 4503 : 4400;
+  const codes: Partial<Record<FailureCode, number>> = {
+    unauthorized: 4401,
+    forbidden: 4403,
+    not_found: 4404,
+    too_many_requests: 4429,
+    unavailable: 4503,
+  };
+  return codes[code] ?? 4400;
 }
 
 function send(ws: WebSocket, frame: object): void {

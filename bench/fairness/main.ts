@@ -1,0 +1,168 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client, Connection, type WorkflowClientInterceptor } from '@temporalio/client';
+import { openDatabase, type Database } from '../../src/db/database';
+import { migrate } from '../../src/db/migrate';
+import { startPostgres } from '../../src/dev/postgres';
+import { startTemporal } from '../../src/dev/temporal-server';
+import { createRunWorkflows, type RunWorkflows } from '../../src/runs/run-workflows';
+import { submitRun } from '../../src/runs/submit';
+import { bundleWorkflows } from '../../src/workers/bundle-workflows';
+import { RULES } from '../../test/support/runs';
+import { startProgram } from '../../test/support/stack';
+
+/**
+ * What a tenant feels of another one's flood. The flood keeps `FLOOD` runs open, each a slow step on the 50 slots of one worker process: a
+ * backlog of about `FLOOD` / 50 × `FLOOD_STEP_MS`. Meanwhile the victim submits a run now and then. Measured from submission to answer, by
+ * the rows; with the tenant as fairness key, and with the key taken out. Usage: npm run bench:fairness.
+ */
+const FLOOD = 120;
+/** Mean of the flood's steps: few enough end in a second that the machine is not the limit, so that what is measured is the queue. */
+const FLOOD_STEP_MS = 8_000;
+const VICTIM_STEP_MS = 500;
+const VICTIM_RUNS = 30;
+/** Pause between two submits of the victim, milliseconds. */
+const VICTIM_EVERY_MS = 300;
+/** Submits of the flood at once. */
+const FLOODERS = 4;
+const QUEUE = 'longhaul';
+
+/** Starts runs as if there was no fairness: all tenants share one turn. */
+const withoutKey: WorkflowClientInterceptor = {
+  startWithDetails: (input, next) => {
+    const { priority: _, ...options } = input.options;
+    return next({ ...input, options });
+  },
+};
+
+interface Bench {
+  db: Database;
+  workflows: RunWorkflows;
+  /** Part of the tenants' names: each measurement has tenants of its own. */
+  name: string;
+}
+
+async function main(): Promise<void> {
+  const home = mkdtempSync(join(tmpdir(), 'longhaul-bench-'));
+  const log = () => undefined;
+  const { env } = process;
+  const bundle = join(home, 'bundle.js');
+  const [postgres, temporal] = await Promise.all([
+    startPostgres({ home, log, env }),
+    startTemporal({ home, log, env }),
+    bundleWorkflows({ outFile: bundle }),
+  ]);
+  await migrate(postgres.url);
+  const worker = await startProgram('src/workers/main.ts', {
+    ...env,
+    NODE_ENV: 'development',
+    LOG_LEVEL: 'error',
+    DATABASE_URL: postgres.url,
+    TEMPORAL_ADDRESS: temporal.address,
+    LONGHAUL_TASK_QUEUE: QUEUE,
+    LONGHAUL_WORKFLOW_BUNDLE: bundle,
+    LONGHAUL_TOOL_PACKS: join(__dirname, '..', '..', 'test', 'support', 'tool-pack.ts'),
+  });
+  const db = openDatabase({ url: postgres.url, pool: 20, name: 'bench' });
+  const connection = await Connection.connect({ address: temporal.address });
+  try {
+    const fair = createRunWorkflows(new Client({ connection }), QUEUE);
+    const unfair = createRunWorkflows(
+      new Client({ connection, interceptors: { workflow: [withoutKey] } }),
+      QUEUE,
+    );
+    await measure({ db, workflows: fair, name: 'warm-up' }, false);
+    const alone = await measure({ db, workflows: fair, name: 'alone' }, false);
+    print('alone', alone, alone);
+    print('flood, tenant as fairness key', await measure({ db, workflows: fair, name: 'fair' }, true), alone);
+    print('flood, no fairness key', await measure({ db, workflows: unfair, name: 'unfair' }, true), alone);
+  } finally {
+    await connection.close();
+    await db.close();
+    await worker.kill();
+    await temporal.stop();
+    await postgres.stop();
+    rmSync(home, { recursive: true, force: true });
+  }
+}
+
+/** Milliseconds from submission to answer of the victim's runs, sorted. */
+async function measure(bench: Bench, flooded: boolean): Promise<number[]> {
+  const stop = new AbortController();
+  const victim = `victim-${bench.name}`;
+  const flooders = flooded ? Array.from({ length: FLOODERS }, () => flood(bench, stop.signal)) : [];
+  if (flooded) await until(async () => (await openRuns(bench, `flood-${bench.name}`)) >= FLOOD * 0.9);
+  for (let i = 0; i < VICTIM_RUNS; i += 1) {
+    await submit(bench, victim, VICTIM_STEP_MS);
+    await sleep(VICTIM_EVERY_MS);
+  }
+  await until(async () => (await openRuns(bench, victim)) === 0);
+  stop.abort();
+  await Promise.all(flooders);
+  await until(async () => (await openRuns(bench, `flood-${bench.name}`)) === 0);
+  const rows = await bench.db.query<{ ms: number }>(
+    `select extract(epoch from finished_at - created_at)::float8 * 1000 as ms from runs
+     where tenant = $1 and status = 'completed' order by 1`,
+    [victim],
+  );
+  if (rows.length !== VICTIM_RUNS) throw new Error(`${VICTIM_RUNS - rows.length} runs of the victim failed.`);
+  return rows.map(({ ms }) => ms);
+}
+
+async function flood(bench: Bench, stop: AbortSignal): Promise<void> {
+  const tenant = `flood-${bench.name}`;
+  while (!stop.aborted) {
+    // Of different lengths, so that slots do not become free in waves.
+    const ms = Math.round(FLOOD_STEP_MS * (0.5 + Math.random()));
+    if ((await openRuns(bench, tenant)) < FLOOD) await submit(bench, tenant, ms);
+    else await sleep(100);
+  }
+}
+
+async function submit({ db, workflows }: Bench, tenant: string, ms: number): Promise<void> {
+  await submitRun(
+    {
+      records: db.of(tenant),
+      workflows,
+      rules: RULES,
+      open_runs: 2 * FLOOD,
+      onNotStarted: () => undefined, // the worker's reconciler starts it
+    },
+    {
+      tenant,
+      body: { goal: 'wait', plan: { steps: [{ id: 'wait', tool: 'test.wait', input: { ms } }] } },
+      idempotency_key: null,
+      request_id: null,
+      now: new Date(),
+    },
+  );
+}
+
+async function openRuns({ db }: Bench, tenant: string): Promise<number> {
+  const [row] = await db.query<{ open: number }>(
+    `select count(*)::int as open from runs
+     where tenant = $1 and status in ('queued', 'running', 'waiting', 'paused', 'cancelling')`,
+    [tenant],
+  );
+  return row!.open;
+}
+
+async function until(check: () => Promise<boolean>): Promise<void> {
+  while (!(await check())) await sleep(100);
+}
+
+function print(name: string, times: number[], alone: number[]): void {
+  const at = (sorted: number[], share: number) => sorted[Math.ceil(sorted.length * share) - 1]!;
+  const p95 = at(times, 0.95);
+  process.stdout.write(
+    `${name.padEnd(32)} p50 ${at(times, 0.5).toFixed(0).padStart(6)} ms  p95 ${p95.toFixed(0).padStart(6)} ms  ` +
+      `${(p95 / at(alone, 0.95)).toFixed(2)} × alone\n`,
+  );
+}
+
+main().catch((error: Error) => {
+  process.stderr.write(`${error.stack}\n`);
+  process.exit(1);
+});

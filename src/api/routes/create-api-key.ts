@@ -1,0 +1,60 @@
+import { ApiKeyWithSecret, CreateApiKey, type KeyLimits } from '../../contracts/api-key';
+import { Refusal } from '../../contracts/refusal';
+import { createApiKey as create, type ApiKey } from '../../db/api-keys';
+import type { ApiDeps } from '../deps';
+import { keyView } from '../key-view';
+import type { Quotas } from '../rate-limits';
+import { route } from '../route';
+
+export function createApiKey({ settings }: ApiDeps) {
+  return route({
+    method: 'post',
+    path: '/v1/api-keys',
+    operation: 'createApiKey',
+    summary: 'Makes a key for the tenant of the key that asks. Its secret is shown this once.',
+    scope: 'admin',
+    body: CreateApiKey,
+    replies: {
+      201: {
+        description: 'The key, with its secret.',
+        schema: ApiKeyWithSecret,
+        headers: { Location: 'Address of the key.' },
+      },
+    },
+    failures: ['too_many_keys'],
+    async handle({ res, body, caller, records }) {
+      const { name, scopes, expires_at, expires_in_s, limits = {} } = body;
+      if (expires_at !== undefined) refusePast(expires_at);
+      refuseMore(limits, caller, settings.quotas);
+      const key = await create(records, caller.tenant, name, {
+        scopes,
+        limits,
+        ...(expires_at === undefined ? {} : { expires_at: new Date(expires_at) }),
+        ...(expires_in_s === undefined ? {} : { expires_in_s }),
+      });
+      res
+        .status(201)
+        .set('Location', `${settings.public_url}/v1/api-keys/${key.id}`)
+        .json({ ...keyView(key), secret: key.secret });
+    },
+  });
+}
+
+function refusePast(expires_at: string): void {
+  if (Date.parse(expires_at) > Date.now()) return;
+  const detail = 'must be in the future';
+  throw new Refusal('invalid_request', `/expires_at: ${detail}`, [
+    { pointer: '/expires_at', code: 'invalid_value', detail },
+  ]);
+}
+
+/** Limits protect the service, so a key gives none that is above its own; only the operator does, by the command line. */
+function refuseMore(limits: KeyLimits, caller: ApiKey, quotas: Quotas): void {
+  const parts = (Object.keys(quotas) as (keyof Quotas)[]).flatMap((kind) => {
+    const own = caller.limits[kind] ?? quotas[kind];
+    if ((limits[kind] ?? 0) <= own) return [];
+    return [{ pointer: `/limits/${kind}`, code: 'too_big', detail: `must be at most ${own}` }];
+  });
+  if (parts.length > 0)
+    throw new Refusal('invalid_request', 'A key cannot give higher limits than it has itself.', parts);
+}

@@ -1,0 +1,40 @@
+import { InvalidArgumentError } from 'commander';
+import { KeyLimits, SCOPES, type Scope } from '../contracts/api-key';
+
+const UNITS: Record<string, number> = { s: 1, m: 60, h: 3_600, d: 86_400 };
+/** What Temporal takes as a name to share turns by, in characters that need no quoting anywhere. */
+const TENANT = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
+
+/** `30d`, `12h`, `90m` or `45s`, in seconds. @param most longest that is taken, seconds */
+export function duration(most: number): (text: string) => number {
+  return (text) => {
+    const [, count, unit] = /^(\d{1,10})([smhd])$/.exec(text) ?? [];
+    const seconds = Number(count) * (UNITS[unit ?? ''] ?? NaN);
+    if (Number.isNaN(seconds)) throw new InvalidArgumentError('Write it like 30d, 12h, 90m or 45s.');
+    if (seconds > most) throw new InvalidArgumentError(`At most ${most / UNITS.d!}d.`);
+    return seconds;
+  };
+}
+
+export function tenant(text: string): string {
+  if (TENANT.test(text)) return text;
+  throw new InvalidArgumentError(
+    '1 to 64 letters, digits, "_", "." and "-", beginning with a letter or digit.',
+  );
+}
+
+/** `runs:read,runs:write`. */
+export function scopes(text: string): Scope[] {
+  const wanted = text.split(',').map((scope) => scope.trim());
+  const unknown = wanted.find((scope) => !SCOPES.some((known) => known === scope));
+  if (unknown === undefined) return wanted as Scope[];
+  throw new InvalidArgumentError(`"${unknown}" is no scope. There are ${SCOPES.join(', ')}.`);
+}
+
+/** `submits=100`, added to those that were read before. */
+export function limit(text: string, earlier: KeyLimits = {}): KeyLimits {
+  const [, kind, count] = /^([a-z]+)=(\d{1,9})$/.exec(text) ?? [];
+  const parsed = KeyLimits.safeParse({ ...earlier, [kind ?? '']: Number(count) });
+  if (parsed.success) return parsed.data;
+  throw new InvalidArgumentError('Write it like submits=100; there are submits, writes, reads and streams.');
+}
