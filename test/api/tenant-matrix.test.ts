@@ -2,6 +2,7 @@ import { routesOf } from '../../src/api/routes';
 import type { Records } from '../../src/db/database';
 import { startApiServer, type ApiServer, type RequestOptions } from '../support/api-server';
 import { depsWith, plannedRun } from '../support/activities';
+import { everything } from '../support/everything';
 import { COMPLETED } from '../support/runs';
 import { openWs } from '../support/stream-readers';
 
@@ -121,15 +122,6 @@ async function seen(path: string, options: RequestOptions, key: string) {
   return { status: reply.status, headers, body, statements };
 }
 
-/** Everything that is kept, and what the workflows were told. */
-async function everything(): Promise<string> {
-  const tables = ['runs', 'plans', 'steps', 'events', 'wishes', 'idempotency_keys', 'api_keys', 'todos'];
-  const rows = await Promise.all(
-    tables.map((table) => api.database.owner.query(`select * from ${table} t order by t::text`)),
-  );
-  return JSON.stringify([rows, api.workflows.started.length, api.workflows.woken.length]);
-}
-
 describe('a key of another tenant', () => {
   test('is tried on every address with an id: those without a fixture are', () => {
     const missing = routes()
@@ -148,7 +140,7 @@ describe('a key of another tenant', () => {
       const run_id = await ownRun(fixture);
       const address = addressOf(path, run_id, fixture);
       const unknown = addressOf(path, UNKNOWN, fixture);
-      const before = await everything();
+      const before = await everything(api);
       for (const ask of fixture.asks) {
         const options = { ...ask, method: method.toUpperCase() };
         const foreign = await seen(address, options, api.keys.foreign);
@@ -161,7 +153,7 @@ describe('a key of another tenant', () => {
         expect(foreign).toEqual(await seen(unknown, options, api.keys.own));
         expect(foreign.statements).toBeGreaterThan(0);
       }
-      expect(await everything()).toBe(before);
+      expect(await everything(api)).toBe(before);
       expect(api.readers()).toBe(0);
       // The fixture is a good one: its own tenant is served.
       const [first] = fixture.asks;
@@ -172,7 +164,7 @@ describe('a key of another tenant', () => {
 
   test.each(SOCKETS)('learns nothing at the WebSocket %s', async (path) => {
     const run_id = await ownRun({ asks: [] });
-    const before = await everything();
+    const before = await everything(api);
     const told = async (id: string, key: string) => {
       statements = 0;
       const reader = await openWs(api, addressOf(path, id, { asks: [] }), { key });
@@ -183,7 +175,7 @@ describe('a key of another tenant', () => {
     expect(foreign.closed[0]).toBe(4404);
     expect(foreign).toEqual(await told(UNKNOWN, api.keys.foreign));
     expect(foreign).toEqual(await told(UNKNOWN, api.keys.own));
-    expect(await everything()).toBe(before);
+    expect(await everything(api)).toBe(before);
     expect((await told(run_id, api.keys.own)).closed[0]).toBe(1000);
   });
 
