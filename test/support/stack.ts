@@ -35,6 +35,8 @@ export interface SystemOptions {
 export interface System {
   readonly database: TestDatabase;
   readonly api_url: string;
+  /** A key that it accepts. */
+  readonly key: string;
   /** The wire to Temporal, where one was asked for. */
   readonly temporal: TcpProxy | null;
   worker: Program;
@@ -102,6 +104,7 @@ export async function startSystem({
   return {
     database,
     api_url,
+    key: KEY,
     temporal,
     worker,
     startWorker: () => start(workerMain),
