@@ -12,9 +12,26 @@ export function tagOf({ revision }: RunRow, expanded: readonly string[] = []): s
   return `"${[revision, ...expanded].join('-')}"`;
 }
 
-/** Says what the reply is tagged with; Express answers 304 by itself where the client has that already. */
+/** Says what the reply is tagged with. */
 export function tag(res: Response, tagged: string): void {
   res.setHeader('ETag', tagged);
+}
+
+/**
+ * Whether the client says that it has this already. Not left to Express, which never says so to a client that sends `Cache-Control: no-cache`:
+ * `fetch` adds that to every request with an `If-None-Match`, and it speaks to caches on the way, not to us.
+ */
+export function hasAlready(req: Request, tagged: string): boolean {
+  const header = req.headers['if-none-match'];
+  if (header === undefined) return false;
+  return header.split(',').some((text) => ['*', tagged, `W/${tagged}`].includes(text.trim()));
+}
+
+/** Tags the reply and sends it, or 304 where the client has it already. */
+export function sendTagged(req: Request, res: Response, tagged: string, json: string): void {
+  tag(res, tagged);
+  if (hasAlready(req, tagged)) return void res.status(304).end();
+  res.type('application/json').send(json);
 }
 
 /** The revision a client wants to change, or null: whatever it is. @throws Refusal `precondition_failed` for what is no tag of a run. */

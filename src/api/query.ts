@@ -31,10 +31,16 @@ export function wordsText<const T extends readonly [string, ...string[]]>(words:
     .meta(shownAs({ type: 'array', items: { type: 'string', enum: words } }));
 }
 
-/** A moment, RFC 3339. */
+const A_TIME = 'must be a time such as 2026-01-31T12:00:00Z';
+/** A moment, RFC 3339; becomes UTC with microseconds, which a Date would lose and Postgres keeps. */
 export const timeText = z.iso
-  .datetime({ offset: true, error: 'must be a time such as 2026-01-31T12:00:00Z' })
-  .transform((text) => new Date(text))
+  .datetime({ offset: true, error: A_TIME })
+  .transform((text) => {
+    const fraction = /\.(\d{1,6})/.exec(text)?.[1] ?? '0';
+    return new Date(text).toISOString().replace(/\.\d+Z$/, `.${fraction}Z`);
+  })
+  // Years before 1 and after 9999, which an offset may lead to, are written in other ways.
+  .refine((text) => /^(?!0000)\d{4}-/.test(text), A_TIME)
   .meta(shownAs({ type: 'string', format: 'date-time' }));
 
 export const booleanText = z

@@ -8,8 +8,9 @@ export interface RunFilter {
   tag: string | null;
   /** Words, all of which the goal has; `"a phrase"`, `or` and `-not` as web searches know them. */
   words: string | null;
-  created_after: Date | null;
-  created_before: Date | null;
+  /** UTC, with microseconds. */
+  created_after: string | null;
+  created_before: string | null;
   /** Whether a restart has replaced them. */
   superseded: boolean | null;
 }
@@ -84,8 +85,8 @@ function conditionsOf(filter: RunFilter, given: (value: unknown) => string): str
       (status.length === 1 ? `r.status = ${given(status[0])}` : `r.status = any(${given(status)})`),
     tag !== null && `r.tags @> ${given([tag])}::text[]`,
     words !== null && `to_tsvector('simple', r.goal) @@ websearch_to_tsquery('simple', ${given(words)})`,
-    created_after !== null && `r.created_at > ${given(created_after)}`,
-    created_before !== null && `r.created_at < ${given(created_before)}`,
+    created_after !== null && `r.created_at > ${given(created_after)}::timestamptz`,
+    created_before !== null && `r.created_at < ${given(created_before)}::timestamptz`,
     superseded !== null && `r.superseded_by is ${superseded ? 'not null' : 'null'}`,
   ];
   return conditions.filter((condition) => condition !== false);

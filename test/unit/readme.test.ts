@@ -1,19 +1,8 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-
-const root = join(__dirname, '../..');
-
-/** Commands of every ```sh block, one a line; comments and blank lines left out. */
-function commandsOf(markdown: string): string[] {
-  const blocks = [...markdown.matchAll(/^```sh\n([^]*?)^```/gm)].map(([, text = '']) => text);
-  return blocks
-    .flatMap((text) => text.split('\n'))
-    .filter((line) => line.trim() !== '' && !line.startsWith('#'));
-}
+import { commandsIn, readDocument } from '../support/documents';
 
 describe('the README', () => {
-  const commands = commandsOf(readFileSync(join(root, 'README.md'), 'utf8'));
-  const ci = readFileSync(join(root, '.ci/run'), 'utf8');
+  const commands = commandsIn(readDocument('README.md'));
+  const ci = readDocument('.ci/run');
   const steps = [...ci.matchAll(/^step \S+ (.+)$/gm)].map(([, command]) => command);
 
   test('shows how to see it work and how to check it', () => {

@@ -5,7 +5,7 @@ import { readPlanViews, readStepViews, readVerdictViews } from '../../db/round-v
 import { findRun, type RunRow } from '../../db/runs';
 import type { Tx } from '../../db/tx';
 import type { ApiDeps } from '../deps';
-import { ETAG, IF_NONE_MATCH, tag, tagOf } from '../preconditions';
+import { ETAG, IF_NONE_MATCH, hasAlready, sendTagged, tagOf } from '../preconditions';
 import { wordsText } from '../query';
 import { route } from '../route';
 import { runView } from '../run-view';
@@ -35,16 +35,15 @@ export function getRun(deps: ApiDeps) {
       let run = await requireRun(records, caller.tenant, req.params.id);
       const seconds = waitPreferred(req);
       if (seconds !== null) {
-        tag(res, tagOf(run, expanded));
         // A client that has seen nothing else yet waits for the end; one that says what it has seen, for whatever is new.
         const until = req.headers['if-none-match'] === undefined ? 'end' : 'change';
-        if (until === 'end' || req.fresh) {
+        if (until === 'end' || hasAlready(req, tagOf(run, expanded))) {
           await waitFor(deps, res, run, { seconds, until });
           run = await requireRun(records, caller.tenant, run.id);
         }
       }
-      tag(res, tagOf(run, expanded));
-      res.json({ ...runView(run, deps.settings), ...(await expansionsOf(records, run, expanded)) });
+      const view = { ...runView(run, deps.settings), ...(await expansionsOf(records, run, expanded)) };
+      sendTagged(req, res, tagOf(run, expanded), JSON.stringify(view));
     },
   });
 }

@@ -1,0 +1,197 @@
+import { routesOf } from '../../src/api/routes';
+import type { Records } from '../../src/db/database';
+import { startApiServer, type ApiServer, type RequestOptions } from '../support/api-server';
+import { depsWith, plannedRun } from '../support/activities';
+import { everything } from '../support/everything';
+import { COMPLETED } from '../support/runs';
+import { openWs } from '../support/stream-readers';
+
+const UNKNOWN = 'run_01ARZ3NDEKTSV4RRFFQ69G5FAV';
+
+/** How a route with ids in its address is asked for a run of the own tenant, so that it succeeds. */
+interface Fixture {
+  /** Ids besides the run's: its plan has the version 1 and the step `one`. */
+  ids?: Record<string, string>;
+  /** The run is still at work. */
+  running?: boolean;
+  /** Ways to ask, of which only the first may change the run. */
+  asks: RequestOptions[];
+}
+
+/** By method and address. A route whose ids belong to no tenant says `open`. */
+const FIXTURES: Record<string, Fixture | 'open'> = {
+  'get /v1/runs/{id}': {
+    asks: [
+      {},
+      { headers: { prefer: 'wait=30' } },
+      { headers: { prefer: 'wait=30', 'if-none-match': '"2"' } },
+    ],
+  },
+  'patch /v1/runs/{id}': {
+    asks: [{ body: { tags: ['taken'] } }, { body: { tags: ['taken'] }, headers: { 'if-match': '*' } }],
+  },
+  'delete /v1/runs/{id}': {
+    asks: [{}, { headers: { 'if-match': '"1"' } }, { headers: { 'if-match': 'none' } }],
+  },
+  'post /v1/runs/{id}/cancel': { running: true, asks: [{ body: { reason: 'mine' } }, {}] },
+  'get /v1/runs/{id}/events': {
+    asks: [
+      {},
+      { headers: { accept: 'text/event-stream' } },
+      { headers: { accept: 'text/event-stream', 'last-event-id': '1' } },
+      { headers: { accept: 'text/event-stream', 'last-event-id': '9' } },
+    ],
+  },
+  'get /v1/runs/{id}/plans': { asks: [{}] },
+  'get /v1/runs/{id}/plans/{version}': { ids: { version: '1' }, asks: [{}] },
+  'get /v1/runs/{id}/steps': { asks: [{}] },
+  'get /v1/runs/{id}/steps/{step}': { ids: { step: 'one' }, asks: [{}] },
+  'get /v1/runs/{id}/verdicts': { asks: [{}] },
+  'get /v1/tools/{name}': 'open',
+  'get /docs/{file}': 'open',
+  'get /errors/{code}': 'open',
+};
+/** WebSockets for one run; they are no routes of the router. */
+const SOCKETS = ['/ws/runs/{id}'];
+
+let api: ApiServer;
+/** Statements that were asked of the record of a tenant. */
+let statements = 0;
+
+beforeAll(async () => {
+  api = await startApiServer();
+  const { db } = api.deps;
+  const of = db.of.bind(db);
+  db.of = (tenant) => counted(of(tenant));
+});
+afterAll(() => api.stop());
+
+function counted(records: Records): Records {
+  const query: Records['query'] = (text, values) => {
+    statements += 1;
+    return records.query(text, values);
+  };
+  return {
+    query,
+    transaction: (work) =>
+      records.transaction((tx) =>
+        work({
+          query: (text, values) => {
+            statements += 1;
+            return tx.query(text, values);
+          },
+        }),
+      ),
+  };
+}
+
+const routes = () => routesOf(api.deps).filter(({ path }) => path.includes('{'));
+const nameOf = ({ method, path }: { method: string; path: string }) => `${method} ${path}`;
+
+/** A run of the own tenant with a plan, and ended unless it is to be at work. */
+async function ownRun({ running = false }: Fixture): Promise<string> {
+  const steps = [{ id: 'one', tool: 'calculator', input: { expression: '1' } }];
+  const run_id = await plannedRun(depsWith(api.database.db), steps, { tenant: 'tenant_own' });
+  if (running) await api.workflows.start({ id: run_id } as never);
+  else await api.append(run_id, [COMPLETED], { status: 'completed', finished_at: new Date().toISOString() });
+  return run_id;
+}
+
+function addressOf(path: string, run_id: string, { ids = {} }: Fixture): string {
+  const all: Record<string, string> = { id: run_id, ...ids };
+  return path.replace(/\{(\w+)\}/g, (_whole, name: string) => {
+    if (all[name] === undefined) throw new Error(`The fixture of ${path} lacks {${name}}.`);
+    return all[name];
+  });
+}
+
+/** All that a client can tell from a reply, apart from what names the request itself; and what it cost the record. */
+async function seen(path: string, options: RequestOptions, key: string) {
+  statements = 0;
+  const reply = await api.request(path, {
+    ...options,
+    headers: { authorization: `Bearer ${key}`, ...options.headers },
+  });
+  const headers = Object.fromEntries(
+    [...reply.headers].filter(([name]) => !['date', 'x-request-id', 'content-length'].includes(name)),
+  );
+  const text = await reply.text();
+  const body = text.startsWith('{')
+    ? { ...(JSON.parse(text) as object), instance: '', request_id: '' }
+    : text;
+  return { status: reply.status, headers, body, statements };
+}
+
+describe('a key of another tenant', () => {
+  test('is tried on every address with an id: those without a fixture are', () => {
+    const missing = routes()
+      .map(nameOf)
+      .filter((name) => !Object.hasOwn(FIXTURES, name));
+    // A new route needs a line in FIXTURES: how its own tenant asks for it with success, or `open`.
+    expect(missing).toEqual([]);
+    const gone = Object.keys(FIXTURES).filter((name) => !routes().map(nameOf).includes(name));
+    expect(gone).toEqual([]);
+  });
+
+  test.each(Object.entries(FIXTURES).filter((entry): entry is [string, Fixture] => entry[1] !== 'open'))(
+    'learns nothing at %s and changes nothing',
+    async (name, fixture) => {
+      const [method, path] = name.split(' ') as [string, string];
+      const run_id = await ownRun(fixture);
+      const address = addressOf(path, run_id, fixture);
+      const unknown = addressOf(path, UNKNOWN, fixture);
+      const before = await everything(api);
+      for (const ask of fixture.asks) {
+        const options = { ...ask, method: method.toUpperCase() };
+        const foreign = await seen(address, options, api.keys.foreign);
+        expect([404, foreign.headers['content-type']]).toEqual([
+          foreign.status,
+          'application/problem+json; charset=utf-8',
+        ]);
+        // The same number of statements, so that the time it takes says nothing either.
+        expect(foreign).toEqual(await seen(unknown, options, api.keys.foreign));
+        expect(foreign).toEqual(await seen(unknown, options, api.keys.own));
+        expect(foreign.statements).toBeGreaterThan(0);
+      }
+      expect(await everything(api)).toBe(before);
+      expect(api.readers()).toBe(0);
+      // The fixture is a good one: its own tenant is served.
+      const [first] = fixture.asks;
+      const own = await seen(address, { ...first, method: method.toUpperCase() }, api.keys.own);
+      expect(own.status).toBeLessThan(300);
+    },
+  );
+
+  test.each(SOCKETS)('learns nothing at the WebSocket %s', async (path) => {
+    const run_id = await ownRun({ asks: [] });
+    const before = await everything(api);
+    const told = async (id: string, key: string) => {
+      statements = 0;
+      const reader = await openWs(api, addressOf(path, id, { asks: [] }), { key });
+      const closed = await reader.closed();
+      return { closed, statements, texts: reader.texts.map((text) => text.replaceAll(id, '')) };
+    };
+    const foreign = await told(run_id, api.keys.foreign);
+    expect(foreign.closed[0]).toBe(4404);
+    expect(foreign).toEqual(await told(UNKNOWN, api.keys.foreign));
+    expect(foreign).toEqual(await told(UNKNOWN, api.keys.own));
+    expect(await everything(api)).toBe(before);
+    expect((await told(run_id, api.keys.own)).closed[0]).toBe(1000);
+  });
+
+  test('learns nothing from cursors', async () => {
+    const run_id = await ownRun({ asks: [] });
+    for (const side of ['after', 'before']) {
+      const foreign = await seen(`/v1/runs?${side}=${run_id}`, {}, api.keys.foreign);
+      expect(foreign.status).toBe(400);
+      expect(foreign).toEqual(await seen(`/v1/runs?${side}=${UNKNOWN}`, {}, api.keys.foreign));
+    }
+  });
+
+  test('learns nothing from addresses that are no ids', async () => {
+    const path = '/v1/runs/garbage';
+    expect((await seen(path, {}, api.keys.foreign)).body).toEqual(
+      (await seen(`/v1/runs/${UNKNOWN}`, {}, api.keys.foreign)).body,
+    );
+  });
+});
