@@ -139,7 +139,7 @@ describe('references', () => {
   test('a value without braces comes back equal', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (input) => {
-        fc.pre(!JSON.stringify(input).includes('{s'));
+        fc.pre(!/\{[a-z]/.test(JSON.stringify(input))); // what could be read as a reference
         const result = fillIn(input, new Map());
         expect(result.ok && JSON.stringify(result.input)).toBe(JSON.stringify(input));
       }),
