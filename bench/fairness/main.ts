@@ -44,6 +44,12 @@ interface Bench {
   name: string;
 }
 
+/** A run of the victim: from its submission to its answer, and how long its step waited for a slot. */
+interface Times {
+  answer_ms: number;
+  slot_ms: number;
+}
+
 async function main(): Promise<void> {
   const home = mkdtempSync(join(tmpdir(), 'longhaul-bench-'));
   const log = () => undefined;
@@ -88,8 +94,7 @@ async function main(): Promise<void> {
   }
 }
 
-/** Milliseconds from submission to answer of the victim's runs, sorted. */
-async function measure(bench: Bench, flooded: boolean): Promise<number[]> {
+async function measure(bench: Bench, flooded: boolean): Promise<Times[]> {
   const stop = new AbortController();
   const victim = `victim-${bench.name}`;
   const flooders = flooded ? Array.from({ length: FLOODERS }, () => flood(bench, stop.signal)) : [];
@@ -102,13 +107,16 @@ async function measure(bench: Bench, flooded: boolean): Promise<number[]> {
   stop.abort();
   await Promise.all(flooders);
   await until(async () => (await openRuns(bench, `flood-${bench.name}`)) === 0);
-  const rows = await bench.db.query<{ ms: number }>(
-    `select extract(epoch from finished_at - created_at)::float8 * 1000 as ms from runs
-     where tenant = $1 and status = 'completed' order by 1`,
+  const rows = await bench.db.query<Times>(
+    `select extract(epoch from r.finished_at - r.created_at)::float8 * 1000 as answer_ms,
+       extract(epoch from started.time - planned.time)::float8 * 1000 as slot_ms
+     from runs r join events planned on planned.run_id = r.id and planned.type = 'plan.created'
+       join events started on started.run_id = r.id and started.type = 'step.started'
+     where r.tenant = $1 and r.status = 'completed'`,
     [victim],
   );
   if (rows.length !== VICTIM_RUNS) throw new Error(`${VICTIM_RUNS - rows.length} runs of the victim failed.`);
-  return rows.map(({ ms }) => ms);
+  return rows;
 }
 
 async function flood(bench: Bench, stop: AbortSignal): Promise<void> {
@@ -153,12 +161,16 @@ async function until(check: () => Promise<boolean>): Promise<void> {
   while (!(await check())) await sleep(100);
 }
 
-function print(name: string, times: number[], alone: number[]): void {
-  const at = (sorted: number[], share: number) => sorted[Math.ceil(sorted.length * share) - 1]!;
-  const p95 = at(times, 0.95);
+function print(name: string, times: Times[], alone: Times[]): void {
+  const at = (of: Times[], pick: (one: Times) => number, share: number) =>
+    of.map(pick).sort((a, b) => a - b)[Math.ceil(of.length * share) - 1]!;
+  const answer = ({ answer_ms }: Times) => answer_ms;
+  const slot = ({ slot_ms }: Times) => slot_ms;
+  const ms = (value: number) => `${value.toFixed(0).padStart(6)} ms`;
   process.stdout.write(
-    `${name.padEnd(32)} p50 ${at(times, 0.5).toFixed(0).padStart(6)} ms  p95 ${p95.toFixed(0).padStart(6)} ms  ` +
-      `${(p95 / at(alone, 0.95)).toFixed(2)} × alone\n`,
+    `${name.padEnd(30)} answer p50 ${ms(at(times, answer, 0.5))} p95 ${ms(at(times, answer, 0.95))}, ` +
+      `${(at(times, answer, 0.95) / at(alone, answer, 0.95)).toFixed(2)} × alone; ` +
+      `slot p50 ${ms(at(times, slot, 0.5))} p95 ${ms(at(times, slot, 0.95))}\n`,
   );
 }
 
