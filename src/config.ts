@@ -217,6 +217,11 @@ function isOrigin(text: string): boolean {
   return /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text;
 }
 
+/** Names of all settings, as the reference lists them. */
+export function settingNames(): string[] {
+  return Object.keys(Settings.shape);
+}
+
 /** What a child process inherits: the whole environment, with `more` on top. */
 export function inheritedEnvironment(more: Record<string, string> = {}): NodeJS.ProcessEnv {
   return { ...process.env, ...more };
@@ -236,7 +241,7 @@ function rulesOf(settings: Settings): Rules {
 
 function withFiles(env: NodeJS.ProcessEnv): Values {
   const values: Values = {};
-  for (const name of Object.keys(Settings.shape)) {
+  for (const name of settingNames()) {
     const path = env[`${name}_FILE`];
     const value = path === undefined ? env[name] : readFileSync(resolve(path), 'utf8').trim();
     if (value !== undefined && value !== '') values[name] = value;
@@ -245,7 +250,7 @@ function withFiles(env: NodeJS.ProcessEnv): Values {
 }
 
 function unknownSettings(env: NodeJS.ProcessEnv): string[] {
-  const known = new Set(Object.keys(Settings.shape).flatMap((name) => [name, `${name}_FILE`]));
+  const known = new Set(settingNames().flatMap((name) => [name, `${name}_FILE`]));
   return Object.keys(env)
     .filter((name) => name.startsWith('LONGHAUL_') && !known.has(name))
     .map((name) => `${name} is not a setting of Longhaul; it has no effect.`);

@@ -61,7 +61,6 @@ export async function serve(
   refuseBadBytes(server, settings);
   lastReplies(server, stopping.signal);
   const take = (req: IncomingMessage, res: ServerResponse) => {
-    if (!req.socket.writable) return; // it came after the last reply of its connection
     const fault = requestFault(req);
     if (fault === null) return void app(req, res);
     const request_id = refuseRequest(req, res, fault, { public_url });

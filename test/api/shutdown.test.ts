@@ -62,6 +62,14 @@ describe('A server that is told to stop', () => {
     expect(sse.frames.map(({ event }) => event)).toEqual(['run.created', 'run.status']);
   });
 
+  test('does not give a silent socket the time that requests get', async () => {
+    const patient = await startApiServer({ finish_within_ms: 600_000 });
+    const silent = connect(patient.port, '127.0.0.1').on('error', () => undefined);
+    await eventually(() => patient.connections() === 1, { what: 'the socket to be taken' });
+    await Promise.all([patient.stop(), api.stop()]);
+    silent.destroy();
+  });
+
   test('does not wait for a socket that is silent, one that stops in its request, or one that never reads', async () => {
     const run = await startedRun(api);
     const mute = connect(api.port, '127.0.0.1');

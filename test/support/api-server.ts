@@ -44,6 +44,8 @@ export interface ApiServerOptions {
   production?: boolean;
   /** How long it serves on when it is stopped, milliseconds. */
   drain_ms?: number;
+  /** What is left open gets this long then, milliseconds. */
+  finish_within_ms?: number;
   /** Hears every line of the log; nobody does when absent. */
   log?: (line: string) => void;
   /** How the server reaches Postgres, from how the test does. */
@@ -87,6 +89,7 @@ export async function startApiServer({
   settings,
   production = true,
   drain_ms = 0,
+  finish_within_ms = FINISH_WITHIN_MS,
   log,
   viaUrl,
   database: given,
@@ -150,7 +153,7 @@ export async function startApiServer({
     host: '127.0.0.1',
     port: 0,
     drain_ms,
-    finish_within_ms: FINISH_WITHIN_MS,
+    finish_within_ms,
   });
   const { port } = served.address;
   const url = `http://127.0.0.1:${port}`;

@@ -49,7 +49,7 @@ export interface System {
   /** The first API process. */
   api: ApiProgram;
   /** Starts another one, on a free port unless told otherwise. */
-  startApi(port?: number): Promise<ApiProgram>;
+  startApi(port?: number, settings?: Record<string, string>): Promise<ApiProgram>;
   startWorker(): Promise<Program>;
   request(path: string, init?: RequestInit): Promise<Response>;
   submit(body: SubmitRun, headers?: Record<string, string>): Promise<Run>;
@@ -104,11 +104,11 @@ export async function startSystem({
     started.push(program);
     return program;
   };
-  const startApi = async (own = port) => ({
-    ...(await start('src/api/main.ts', { PORT: String(own) })),
+  const startApi = async (own: number, more: Record<string, string> = {}) => ({
+    ...(await start('src/api/main.ts', { ...more, PORT: String(own) })),
     port: own,
   });
-  const [api, worker] = await Promise.all([startApi(), start(workerMain)]);
+  const [api, worker] = await Promise.all([startApi(port), start(workerMain)]);
 
   const request = (path: string, init: RequestInit = {}) =>
     fetch(`${api_url}${path}`, {
@@ -123,7 +123,7 @@ export async function startSystem({
     key: KEY,
     temporal,
     api,
-    startApi: async (own) => startApi(own ?? (await freePort())),
+    startApi: async (own, more) => startApi(own ?? (await freePort()), more),
     worker,
     startWorker: () => start(workerMain),
     request,

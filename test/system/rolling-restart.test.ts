@@ -173,13 +173,6 @@ test('two API processes are restarted one after the other under load: nothing is
   }
   const legs = read.reduce((sum, journey) => sum + journey.legs, 0);
   expect(legs).toBeGreaterThan(2 * read.length);
-  console.log({
-    runs: taken.length,
-    legs,
-    retried: taken
-      .filter(({ attempts }) => attempts.length > 1)
-      .map(({ attempts }) => attempts.map((a) => a.status)),
-  });
 });
 
 async function eventsSoFar(run_id: string): Promise<number> {
