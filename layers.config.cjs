@@ -32,7 +32,8 @@ const folders = {
     node: false,
   },
   activities: {
-    values: ['contracts', 'planning', 'events', 'db', 'runs'],
+    // The scheduler is pure: the activity that goes on from one instant step to the next asks it too.
+    values: ['contracts', 'planning', 'events', 'db', 'runs', 'workflows/schedule'],
     types: ['llm', 'tools', 'knowledge'],
     npm: ['@temporalio/activity', '@temporalio/common'],
   },

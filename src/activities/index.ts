@@ -10,12 +10,14 @@ import { draftPlan, type RoundRef } from './draft-plan';
 import { endRun } from './end-run';
 import { judgePlan } from './judge-plan';
 import { readWishes } from './read-wishes';
-import { useTool } from './use-tool';
+import { carryOutInstantly, type Chain } from './carry-out-instantly';
+import { useTool, type Surroundings } from './use-tool';
 import { writeAnswer } from './write-answer';
 
 /** Pause between heartbeats, milliseconds. A cancellation travels on their answers. */
 const HEARTBEAT_MS = 500;
 
+export type { Chain } from './carry-out-instantly';
 export type { ActivityDeps } from './deps';
 
 /** The activities of a worker, by the names under which Temporal knows them. */
@@ -23,12 +25,8 @@ export function createActivities(deps: ActivityDeps) {
   return {
     draftPlan: (ref: RoundRef) => outward(() => draftPlan(deps, ref, execution())),
     judgePlan: (ref: RoundRef) => outward(() => judgePlan(deps, ref)),
-    useTool: (ref: StepRef) =>
-      outward(() =>
-        beating(() =>
-          useTool(deps, ref, { execution: execution(), cancelled: Context.current().cancellationSignal }),
-        ),
-      ),
+    useTool: (ref: StepRef) => outward(() => beating(() => useTool(deps, ref, surroundings()))),
+    carryOutInstantly: (chain: Chain) => outward(() => carryOutInstantly(deps, chain, surroundings())),
     writeAnswer: (ref: { run_id: string; plan_version: number }) => outward(() => writeAnswer(deps, ref)),
     readWishes: (ref: { run_id: string }) => outward(() => readWishes(deps, ref)),
     endRun: (ref: { run_id: string; ending: Ending }) => outward(() => endRun(deps, ref)),
@@ -38,6 +36,10 @@ export type Activities = ReturnType<typeof createActivities>;
 
 function execution(): string {
   return Context.current().info.workflowExecution?.runId ?? '';
+}
+
+function surroundings(): Surroundings {
+  return { execution: execution(), cancelled: Context.current().cancellationSignal };
 }
 
 /** Sends heartbeats while `act` runs; local activities are short and need none. */

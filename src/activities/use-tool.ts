@@ -4,7 +4,7 @@ import { Refusal } from '../contracts/refusal';
 import { isTerminal } from '../contracts/run-status';
 import type { StepResult } from '../contracts/step-result';
 import { isDatabaseError } from '../db/unavailable';
-import { lockStep, readStep, takeFence, type StepRef } from '../db/steps';
+import { lockStep, readSteps, takeFence, type StepRef, type StepRow } from '../db/steps';
 import type { Tx } from '../db/tx';
 import { append } from '../events/append';
 import type { PureTool, Tool, ToolContext, TransactionalTool } from '../tools/tool';
@@ -54,20 +54,50 @@ class FailedTry extends Error {
   }
 }
 
+/** A try failed, which is stored, and another one follows. */
+export interface TryAgain {
+  status: 'retrying';
+  step_id: string;
+  failure: Failure;
+  pause_ms: number;
+}
+
 /**
- * Carries one step out: fills its input in from stored outputs, evaluates its condition, calls its tool and stores what came of it
+ * Carries one step out. Temporal tries again what is to be tried again.
+ * @throws as `tryStep`; ApplicationFailure when a try failed and another one follows.
+ */
+export async function useTool(deps: ActivityDeps, ref: StepRef, around: Surroundings): Promise<StepResult> {
+  const [step] = await readSteps(deps.db, ref.run_id, ref.plan_version, [ref.step_id]);
+  if (step === undefined)
+    throw new Error(`Run ${ref.run_id} has no step ${ref.step_id} in plan ${ref.plan_version}.`);
+  const tried = await tryStep(deps, ref, step, around);
+  if (tried.status !== 'retrying') return tried;
+  const { failure, pause_ms } = tried;
+  throw ApplicationFailure.create({
+    type: failure.code,
+    message: failure.message,
+    nonRetryable: false,
+    nextRetryDelay: pause_ms,
+  });
+}
+
+/**
+ * One try of a step: fills its input in from stored outputs, evaluates its condition, calls its tool and stores what came of it
  * with the facts, in one transaction. Whatever was stored before is returned again.
  *
  *   pure, instant          call, then one transaction; the first stored outcome wins
  *   pure, lane `tools`     a start takes a fence number first; every later write carries it
  *   transactional          the call, the checkpoint and the facts are one transaction under the lock of the step's row
  *
- * @throws Refusal `run_over`, `superseded`; ApplicationFailure when a try failed and another one follows; Interrupted.
+ * @param step its row, as it was read
+ * @throws Refusal `run_over`, `superseded`; Interrupted.
  */
-export async function useTool(deps: ActivityDeps, ref: StepRef, around: Surroundings): Promise<StepResult> {
-  const step = await readStep(deps.db, ref);
-  if (step === undefined)
-    throw new Error(`Run ${ref.run_id} has no step ${ref.step_id} in plan ${ref.plan_version}.`);
+export async function tryStep(
+  deps: ActivityDeps,
+  ref: StepRef,
+  step: StepRow,
+  around: Surroundings,
+): Promise<StepResult | TryAgain> {
   if (hasOutcome(step.status)) return settled(deps, ref, null);
   if (isTerminal(step.run_status)) throw new Refusal('run_over', 'The run has already ended.');
 
@@ -86,7 +116,7 @@ async function begin(
   before: Start,
   { tool, input, input_hash }: Prepared & { kind: 'call' },
   around: Surroundings,
-): Promise<StepResult> {
+): Promise<StepResult | TryAgain> {
   const { ref, step } = before;
   let start: Start = { ...before, input, input_hash };
   if (step.lane !== 'instant') {
@@ -184,7 +214,7 @@ async function afterFailure(
   deps: ActivityDeps,
   { start, tool }: Call,
   failure: Failure,
-): Promise<StepResult> {
+): Promise<StepResult | TryAgain> {
   const { ref, step } = start;
   if (!isRetryable(failure.code) || step.tries + 1 >= tool.max_attempts) {
     return failed(deps, start, failure);
@@ -193,12 +223,7 @@ async function afterFailure(
   const next_at = new Date(Date.now() + pause_ms);
   const announced = await retry(deps.db, start, failure, next_at);
   if (!announced) return settled(deps, ref, null);
-  throw ApplicationFailure.create({
-    type: failure.code,
-    message: failure.message,
-    nonRetryable: false,
-    nextRetryDelay: pause_ms,
-  });
+  return { status: 'retrying', step_id: ref.step_id, failure, pause_ms };
 }
 
 async function failed(deps: ActivityDeps, start: Start, failure: Failure): Promise<StepResult> {

@@ -1,8 +1,7 @@
 import { Refusal } from '../contracts/refusal';
 import type { RunStatus } from '../contracts/run-status';
 import type { WishKind } from '../contracts/step-result';
-import { readRunAtWork } from '../db/runs';
-import { readEndedSteps } from '../db/steps';
+import { readCarriedOut } from '../db/steps';
 import { append } from '../events/append';
 import type { ActivityDeps } from './deps';
 import { storableText } from './storable';
@@ -28,13 +27,10 @@ export async function writeAnswer(
 }
 
 async function answerAndComplete(deps: ActivityDeps, run_id: string, plan_version: number): Promise<void> {
-  const [run, steps] = await Promise.all([
-    readRunAtWork(deps.db, run_id),
-    readEndedSteps(deps.db, run_id, plan_version),
-  ]);
-  const answer = storableText(await deps.writer.write({ goal: run.goal, steps }));
+  const { goal, steps, attempt } = await readCarriedOut(deps.db, run_id, plan_version);
+  const answer = storableText(await deps.writer.write({ goal, steps }));
   await append(deps.db, run_id, {
-    attempt: run.attempt,
+    attempt,
     events: [
       { key: 'answer:started', type: 'generation.started', data: { model: deps.writer.model } },
       { key: 'answer:written', type: 'generation.completed', data: { text: answer } },

@@ -1,7 +1,10 @@
 import type { Outline } from './outline';
 import type { WishKind } from './step-result';
 
-/** What the workflow learns of a drafted plan. A rejected one did not pass the plan check; its findings are the next round's feedback. */
+/**
+ * What the workflow learns of a drafted plan. A rejected one did not pass the plan check or an instant judge; what they said is the
+ * next round's feedback. `to_judge`: nobody has accepted it yet.
+ */
 export type Drafted =
   | { status: 'drafted'; outline: Outline; to_judge: boolean; wish: WishKind | null }
   | { status: 'rejected'; wish: WishKind | null };

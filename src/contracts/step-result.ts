@@ -8,5 +8,15 @@ export interface StepResult {
   wish: WishKind | null;
 }
 
+/** What the workflow learns of steps that were carried out together. */
+export interface StepResults {
+  /** In the order in which they ended. */
+  ended: StepResult[];
+  /** The step whose try failed and that is tried again after a pause; the others do not wait for it. */
+  again: { step_id: string; pause_ms: number } | null;
+  /** Whether nothing was left to do and the answer is written too. */
+  answered: boolean;
+}
+
 /** What somebody outside wants of a run. */
 export type WishKind = 'cancel';

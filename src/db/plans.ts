@@ -3,6 +3,7 @@ import type { Finding, PlanSource, Step } from '../contracts/plan';
 import type { Failure } from '../contracts/failure';
 import type { ToolCard } from '../contracts/tool';
 import type { Verdict } from '../contracts/verdict';
+import { atWork, type RunAtWork } from './runs';
 import type { Tx } from './tx';
 
 /** A round: one plan and what became of it. */
@@ -20,15 +21,27 @@ export interface PlanRow {
   attempt: number;
 }
 
-/** All rounds of a run, oldest first. */
-export function readPlans(db: Tx, run_id: string): Promise<PlanRow[]> {
-  return db.query<PlanRow>(
-    `select version, source, steps, outline, findings, failure, verdict, accepted, attempt
-     from plans where run_id = $1 order by version`,
+/** A run for those who plan it, with all its rounds, oldest first. @throws Refusal as `atWork` */
+export async function readRounds(db: Tx, run_id: string): Promise<RunAtWork & { rounds: PlanRow[] }> {
+  const [run] = await db.query<RunAtWork & { rounds: PlanRow[] }>(
+    `select goal, given_plan, rules, status, attempt, array(
+       select to_jsonb(p) from (
+         select version, source, steps, outline, findings, failure, verdict, accepted, attempt
+         from plans where run_id = runs.id order by version) p
+     ) as rounds from runs where id = $1`,
     [run_id],
   );
+  return atWork(run, run_id);
 }
 
+/** What was decided on a plan, and by whom. */
+export interface Decision {
+  verdict: Verdict;
+  accepted: boolean;
+  judged_by: string;
+}
+
+/** The outcome of a round, to be stored by `appendPlan`. */
 export interface NewPlan {
   run_id: string;
   version: number;
@@ -37,45 +50,18 @@ export interface NewPlan {
   outline: Outline | null;
   findings: Finding[];
   failure: Failure | null;
+  /** Of a judge that decided where the plan was drafted. */
+  decision: Decision | null;
   content_hash: string;
   attempt: number;
   execution: string;
-}
-
-/**
- * Stores the outcome of a round, unless one is stored that still counts: only a failure of an older attempt of the run is written over.
- * @returns whether it was stored now.
- */
-export async function insertPlan(tx: Tx, plan: NewPlan): Promise<boolean> {
-  const rows = await tx.query(
-    `insert into plans (run_id, tenant, version, source, steps, outline, findings, failure, content_hash, attempt, execution)
-     values ($1, (select tenant from runs where id = $1), $2, $3, $4, $5, $6, $7, $8, $9, $10)
-     on conflict (run_id, version) do update
-       set source = excluded.source, steps = excluded.steps, outline = excluded.outline, findings = excluded.findings,
-         failure = excluded.failure, content_hash = excluded.content_hash, attempt = excluded.attempt, execution = excluded.execution
-       where plans.failure is not null and plans.attempt < excluded.attempt
-     returning version`,
-    [
-      plan.run_id,
-      plan.version,
-      plan.source,
-      JSON.stringify(plan.steps),
-      plan.outline === null ? null : JSON.stringify(plan.outline),
-      JSON.stringify(plan.findings),
-      plan.failure === null ? null : JSON.stringify(plan.failure),
-      plan.content_hash,
-      plan.attempt,
-      plan.execution,
-    ],
-  );
-  return rows.length > 0;
 }
 
 /** Stores what the judge said, once. @returns whether it was stored now. */
 export async function storeVerdict(
   tx: Tx,
   round: { run_id: string; version: number },
-  decision: { verdict: Verdict; accepted: boolean; judged_by: string },
+  decision: Decision,
 ): Promise<boolean> {
   const rows = await tx.query(
     `update plans set verdict = $3, accepted = $4, judged_by = $5, judged_at = now()
@@ -85,14 +71,14 @@ export async function storeVerdict(
   return rows.length > 0;
 }
 
-/** Makes a pending row for every step of a plan that will be carried out. */
-export async function insertSteps(
-  tx: Tx,
-  plan: { run_id: string; outline: Outline; steps: Step[]; attempt: number },
+/** The rows of a plan's steps, as record_plan() takes them; none where the plan will not be carried out. */
+export function stepRows(
+  { outline, steps }: Pick<NewPlan, 'outline' | 'steps'>,
   toolOf: (step: Step) => ToolCard,
-): Promise<void> {
-  const needs = new Map(plan.outline.steps.map((step) => [step.id, step.needs]));
-  const rows = plan.steps.map((step, position) => {
+) {
+  if (outline === null) return [];
+  const needs = new Map(outline.steps.map((step) => [step.id, step.needs]));
+  return steps.map((step, position) => {
     const { version, lane, effect } = toolOf(step);
     return {
       id: step.id,
@@ -106,12 +92,4 @@ export async function insertSteps(
       needs: needs.get(step.id),
     };
   });
-  await tx.query(
-    `insert into steps (run_id, tenant, plan_version, attempt, effect_scope, id, position, title, tool, tool_version, lane, effect, spec, needs)
-     select r.id, r.tenant, $2, $3, r.id, s.id, s.position, s.title, s.tool, s.tool_version, s.lane, s.effect, s.spec, s.needs
-     from runs r, jsonb_to_recordset($4) as s (id text, position integer, title text, tool text, tool_version text, lane text, effect text,
-       spec jsonb, needs text[])
-     where r.id = $1`,
-    [plan.run_id, plan.outline.plan_version, plan.attempt, JSON.stringify(rows)],
-  );
 }

@@ -86,26 +86,6 @@ export function findUnstartedRuns(db: Tx, limit: number): Promise<RunRow[]> {
   );
 }
 
-export async function insertRun(tx: Tx, run: NewRun): Promise<void> {
-  await tx.query(
-    `insert into runs (id, tenant, "user", goal, given_plan, rules, budget, metadata, tags, request_id, deadline_at, root_run_id)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $1)`,
-    [
-      run.id,
-      run.tenant,
-      run.user,
-      run.goal,
-      run.given_plan === null ? null : JSON.stringify(run.given_plan),
-      JSON.stringify(run.rules),
-      JSON.stringify(run.budget),
-      JSON.stringify(run.metadata),
-      run.tags,
-      run.request_id,
-      run.deadline_at,
-    ],
-  );
-}
-
 /** What the activities of a run need of its row. */
 export interface RunAtWork {
   goal: string;
@@ -115,12 +95,8 @@ export interface RunAtWork {
   attempt: number;
 }
 
-/** The row of a run for those who work on it. @throws Refusal `run_over` when nothing is to be done any more. */
-export async function readRunAtWork(db: Tx, run_id: string): Promise<RunAtWork> {
-  const [run] = await db.query<RunAtWork>(
-    'select goal, given_plan, rules, status, attempt from runs where id = $1',
-    [run_id],
-  );
+/** A run for those who work on it. @throws Refusal `not_found`, or `run_over` when nothing is to be done any more. */
+export function atWork<Run extends Pick<RunAtWork, 'status'>>(run: Run | undefined, run_id: string): Run {
   if (run === undefined) throw new Refusal('not_found', `There is no run ${run_id}.`);
   if (isTerminal(run.status)) throw new Refusal('run_over', 'The run has already ended.');
   return run;

@@ -5,6 +5,7 @@ import type { Step } from '../contracts/plan';
 import type { Rules } from '../contracts/rules';
 import type { RunStatus, StepStatus } from '../contracts/run-status';
 import type { ToolLane } from '../contracts/tool';
+import { atWork, type RunAtWork } from './runs';
 import type { Tx } from './tx';
 
 /** Which step: a plan's version is part of it, because a replan may use the same ids. */
@@ -16,6 +17,7 @@ export interface StepRef {
 
 /** A step with all that its tool call needs: the run it belongs to and the outputs of the steps it needs. */
 export interface StepRow {
+  id: string;
   status: StepStatus;
   title: string | null;
   tool: string;
@@ -34,20 +36,16 @@ export interface StepRow {
   outputs: Record<string, unknown>;
 }
 
-export async function readStep(
-  db: Tx,
-  { run_id, plan_version, step_id }: StepRef,
-): Promise<StepRow | undefined> {
-  const [row] = await db.query<StepRow>(
-    `select s.status, s.title, s.tool, s.tool_version, s.lane, s.spec, s.fence, s.tries,
+export function readSteps(db: Tx, run_id: string, plan_version: number, ids: string[]): Promise<StepRow[]> {
+  return db.query<StepRow>(
+    `select s.id, s.status, s.title, s.tool, s.tool_version, s.lane, s.spec, s.fence, s.tries,
        r.tenant, r."user", r.attempt, r.status as run_status, r.rules,
        (select coalesce(jsonb_object_agg(d.id, d.output), '{}') from steps d
         where d.run_id = s.run_id and d.plan_version = s.plan_version and d.id = any(s.needs) and d.status = 'completed') as outputs
      from steps s join runs r on r.id = s.run_id
-     where s.run_id = $1 and s.plan_version = $2 and s.id = $3`,
-    [run_id, plan_version, step_id],
+     where s.run_id = $1 and s.plan_version = $2 and s.id = any($3) order by s.position`,
+    [run_id, plan_version, ids],
   );
-  return row;
 }
 
 /** Takes the row lock of a step, so that a second worker on the same step waits. @returns how it stands now. */
@@ -176,11 +174,19 @@ export async function cancelSteps(tx: Tx, run_id: string, reason: string): Promi
   );
 }
 
-/** The steps of a plan that was carried out, in its order, for the writer of the answer. */
-export function readEndedSteps(db: Tx, run_id: string, plan_version: number): Promise<EndedStep[]> {
-  return db.query<EndedStep>(
-    `select id, title, tool, input, status, output, failure from steps
-     where run_id = $1 and plan_version = $2 order by position`,
+/** A run with the steps of the plan that was carried out, in its order, for the writer of the answer. @throws Refusal as `atWork` */
+export async function readCarriedOut(
+  db: Tx,
+  run_id: string,
+  plan_version: number,
+): Promise<RunAtWork & { steps: EndedStep[] }> {
+  const [run] = await db.query<RunAtWork & { steps: EndedStep[] }>(
+    `select goal, given_plan, rules, status, attempt, array(
+       select to_jsonb(s) from (
+         select id, title, tool, input, status, output, failure from steps
+         where run_id = runs.id and plan_version = $2 order by position) s
+     ) as steps from runs where id = $1`,
     [run_id, plan_version],
   );
+  return atWork(run, run_id);
 }

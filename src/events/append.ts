@@ -4,6 +4,8 @@ import { Refusal } from '../contracts/refusal';
 import type { RunStatus } from '../contracts/run-status';
 import type { WishKind } from '../contracts/step-result';
 import { newId } from '../db/new-id';
+import type { NewPlan } from '../db/plans';
+import { RUN_COLUMNS, RUN_PROGRESS, type NewRun, type RunRow } from '../db/runs';
 import type { StepChange, StepRef } from '../db/steps';
 import type { Tx } from '../db/tx';
 
@@ -88,6 +90,38 @@ export function appendOutcome(
     JSON.stringify(change),
     attempt,
     withIds(events),
+  ]);
+}
+
+/** Stores a new run with its first fact, in one statement. @returns the run, as it will be once the transaction is committed. */
+export async function appendRun(tx: Tx, run: NewRun, created: NewEvent): Promise<RunRow> {
+  const [row] = await tx.query<RunRow>(`select ${RUN_COLUMNS} from create_run($1, $2) r ${RUN_PROGRESS}`, [
+    JSON.stringify(run),
+    withIds([created]),
+  ]);
+  return row!;
+}
+
+/**
+ * Stores the outcome of a round with its steps and its facts, in one statement, as `appendOutcome` does.
+ * @param steps rows of `stepRows`
+ * @returns null when an outcome is stored that counts; then nothing was stored. What does not count is a failure of an older attempt.
+ * @throws Refusal as `append`
+ */
+export function appendPlan(
+  tx: Tx,
+  { run_id, version, attempt, decision, ...plan }: NewPlan,
+  steps: object[],
+  { events, change }: { events: NewEvent[]; change: RunChange },
+): Promise<Appended | null> {
+  return appended(tx, 'select last_seq, added, status, wish from record_plan($1, $2, $3, $4, $5, $6, $7)', [
+    run_id,
+    version,
+    JSON.stringify({ ...plan, ...decision }),
+    JSON.stringify(steps),
+    attempt,
+    withIds(events),
+    JSON.stringify(change),
   ]);
 }
 

@@ -6,5 +6,7 @@ import type { Verdict } from '../contracts/verdict';
 export interface Judge {
   /** Names the judge in events and logs. */
   readonly name: string;
+  /** Whether it answers at once and costs nothing: then a plan is judged where it is drafted. */
+  readonly instant: boolean;
   judge(request: { goal: string; steps: Step[]; tools: ToolCard[] }): Promise<Verdict>;
 }

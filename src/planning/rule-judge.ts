@@ -27,7 +27,7 @@ const NO_TEXT =
  * takes a plan that covers all of it and holds nothing else. What it cannot read it rejects.
  */
 export function createRuleJudge(): Judge {
-  return { name: 'rules', judge: async ({ goal, steps }) => verdictOn(goal, steps) };
+  return { name: 'rules', instant: true, judge: async ({ goal, steps }) => verdictOn(goal, steps) };
 }
 
 function verdictOn(goal: string, steps: readonly Step[]): Verdict {

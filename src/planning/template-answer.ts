@@ -9,7 +9,7 @@ const MAX_LINE_CHARS = 2_000;
 
 /** Writes the answer from what the steps gave, without a model: one line or list a step, in the order of the plan. */
 export function createTemplateAnswer(): AnswerWriter {
-  return { model: 'template', write: async ({ steps }) => bounded(steps.flatMap(linesOf)) };
+  return { model: 'template', instant: true, write: async ({ steps }) => bounded(steps.flatMap(linesOf)) };
 }
 
 function linesOf(step: EndedStep): string[] {

@@ -4,9 +4,9 @@ import type { Rules } from '../contracts/rules';
 import type { SubmitRun } from '../contracts/run';
 import type { Records } from '../db/database';
 import { newId } from '../db/new-id';
-import { countOpenRuns, findRun, insertRun, type NewRun, type RunRow } from '../db/runs';
+import { countOpenRuns, findRun, type NewRun, type RunRow } from '../db/runs';
 import type { Tx } from '../db/tx';
-import { append } from '../events/append';
+import { appendRun } from '../events/append';
 import type { RunWorkflows } from './run-workflows';
 
 /** Seconds after which a tenant whose runs are all open may try again: some end every moment where there are so many. */
@@ -50,9 +50,7 @@ export async function submitRun(
   const { run, replayed } = await deps.records.transaction(async (tx) => {
     const earlier = await claimKey(tx, submission, fresh.id);
     if (earlier !== null) return { run: (await findRun(tx, tenant, earlier))!, replayed: true };
-    await insertRun(tx, fresh);
-    await append(tx, fresh.id, { attempt: 1, events: [createdEvent(fresh, submission.now)] });
-    const run = (await findRun(tx, tenant, fresh.id))!;
+    const run = await appendRun(tx, fresh, createdEvent(fresh, submission.now));
     await refuseBeyond(tx, tenant, deps.open_runs);
     return { run, replayed: false };
   });

@@ -1,77 +1,121 @@
-import { CancellationScope, sleep } from '@temporalio/workflow';
+import type { CancellationScope } from '@temporalio/workflow';
+import { sleep } from '@temporalio/workflow';
+import type { Chain } from '../activities';
 import type { Outline } from '../contracts/outline';
-import type { StepResult } from '../contracts/step-result';
+import type { StepResult, StepResults } from '../contracts/step-result';
 import { failedWith, stepFailed } from './failures';
 import type { Interruptions } from './interruptions';
 import type { RunInput } from './messages';
-import { useTool } from './proxies';
-import { isDone, isStuck, startable } from './schedule';
-import { shielded } from './shielded';
+import { carryOutInstantly, useTool } from './proxies';
+import { isDone, isInstant, isStuck, startable, stopsRun } from './schedule';
 
 /** How long steps that were told to stop are waited for. What they store within it is told truthfully; later writes are refused. */
 const GRACE = '1 s';
 
+/** Steps that were started together, and what comes of them. */
+interface Started {
+  ids: string[];
+  work: Promise<StepResults>;
+}
+
 /**
  * Carries a plan out: every step starts as soon as its own inputs are there. Ends when all have ended, or when one that the plan
  * cannot do without has failed; then the others are told to stop.
+ * @returns whether the answer is written: instant work goes on to it where nothing else is left.
  * @throws Ended `step_failed`, or what was wished
  */
 export async function carryOut(
   { run_id, rules }: RunInput,
   outline: Outline,
-  { heed }: Interruptions,
-): Promise<void> {
-  const scope = CancellationScope.current();
-  const steps = new Map(outline.steps.map((step) => [step.id, step]));
+  { heed, stoppable }: Interruptions,
+): Promise<{ answered: boolean }> {
   const ended = new Map<string, StepResult['status']>();
-  const running = new Map<string, Promise<StepResult>>();
+  const running = new Map<string, Promise<StepResults>>();
   const progress = () => ({ ended, running: new Set(running.keys()) });
+  const at = (): Chain => ({ run_id, outline, rules, ended: [...ended], running: [...running.keys()] });
+  let answered = false;
 
-  function take(id: string, result: StepResult): void {
-    if (result.step_id !== id) throw new Error(`Asked for ${id}, got the result of ${result.step_id}.`);
-    running.delete(id);
-    ended.set(id, result.status);
-    for (const skipped of result.skipped) ended.set(skipped, 'skipped');
-    heed(result);
-    const stops = result.status === 'failed' && steps.get(id)!.on_failure === 'stop';
-    if (stops) throw failedWith(stepFailed(id));
+  // Instant steps may have gone on to others that became startable by them, or come back before all of them were begun.
+  function take(ids: string[], results: StepResults): StepResults['again'] {
+    const first = results.ended[0]?.step_id ?? results.again?.step_id;
+    if (first !== ids[0]) throw new Error(`Asked for ${ids[0]}, got the result of ${first}.`);
+    for (const id of ids) running.delete(id);
+    for (const result of results.ended) {
+      ended.set(result.step_id, result.status);
+      for (const skipped of result.skipped) ended.set(skipped, 'skipped');
+      heed(result);
+      if (stopsRun(outline, result)) throw failedWith(stepFailed(result.step_id));
+    }
+    answered = results.answered;
+    return results.again;
   }
 
   // Callbacks and not a loop around a race: the SDK keeps a stack trace for every promise of a workflow, and a race makes one
   // for each step in flight each time one of them ends.
   function flow(done: (nothing: void) => void, fail: (error: unknown) => void): void {
-    const goOn = () => {
-      if (scope.consideredCancelled) return;
-      for (const id of startable(outline, progress(), rules.max_parallel_steps)) {
-        const step = useTool(run_id, outline.plan_version, steps.get(id)!);
-        running.set(id, step);
-        step.then((result) => attempt(() => take(id, result)), stop);
-      }
-      if (isDone(outline, progress())) done();
-      else if (isStuck(outline, progress())) throw new Error('No step may start and the plan is not done.');
+    const follow = ({ ids, work }: Started) => {
+      for (const id of ids) running.set(id, work);
+      work.then((results) => goOn(() => take(ids, results)), stop);
     };
-    const attempt = (act: () => void) => {
+    const goOn = (arrive: () => StepResults['again']) => {
       try {
-        act();
-        goOn();
+        const again = arrive();
+        if (stoppable.consideredCancelled) return;
+        if (again !== null) follow(startAgain(at(), again, stoppable));
+        for (const started of start(at(), stoppable)) follow(started);
+        if (isDone(outline, progress())) done();
+        else if (isStuck(outline, progress())) throw new Error('No step may start and the plan is not done.');
       } catch (error) {
         stop(error);
       }
     };
     const stop = (error: unknown) => {
       fail(error);
-      scope.cancel(); // nothing starts any more, and what runs is told to stop
+      stoppable.cancel(); // nothing starts any more, and what runs is told to stop
     };
     // A step that ignores its cancellation must not hold the story: the request itself ends the wait.
-    scope.cancelRequested.catch(fail);
-    attempt(() => undefined);
+    stoppable.cancelRequested.catch(fail);
+    goOn(() => null);
   }
 
   try {
     await new Promise(flow);
+    return { answered };
   } finally {
-    if (running.size > 0) {
-      await shielded(() => Promise.race([Promise.allSettled(running.values()), sleep(GRACE)]));
-    }
+    if (running.size > 0) await Promise.race([Promise.allSettled(running.values()), sleep(GRACE)]);
   }
+}
+
+/** Starts what may go now: slow steps each for itself, instant ones together. */
+function start(at: Chain, stoppable: CancellationScope): Started[] {
+  const progress = { ended: new Map(at.ended), running: new Set(at.running) };
+  const ready = startable(at.outline, progress, at.rules.max_parallel_steps);
+  const slow = ready.filter((step) => !isInstant(step)).map((step) => step.id);
+  const instant = ready.filter(isInstant).map((step) => step.id);
+  const started = slow.map((id) => ({ ids: [id], work: alone(at, id, stoppable) }));
+  if (instant.length === 0) return started;
+  return [
+    ...started,
+    { ids: instant, work: carryOutInstantly({ ...at, running: [...at.running, ...slow] }) },
+  ];
+}
+
+/** Starts an instant step again after its pause, alone: the others have gone on. */
+function startAgain(
+  at: Chain,
+  { step_id, pause_ms }: NonNullable<StepResults['again']>,
+  stoppable: CancellationScope,
+): Started {
+  const pause = stoppable.run(() => sleep(pause_ms));
+  return { ids: [step_id], work: pause.then(() => alone(at, step_id, stoppable)) };
+}
+
+async function alone(
+  { run_id, outline }: Chain,
+  id: string,
+  stoppable: CancellationScope,
+): Promise<StepResults> {
+  const step = outline.steps.find((one) => one.id === id)!;
+  const use = () => useTool(run_id, outline.plan_version, step);
+  return { ended: [await (isInstant(step) ? use() : stoppable.run(use))], again: null, answered: false };
 }

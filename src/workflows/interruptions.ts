@@ -9,28 +9,34 @@ import { shielded } from './shielded';
 
 /** What may end a run from outside: a wish, or its deadline. */
 export interface Interruptions {
+  /** Holds what is told to stop when the story is interrupted: slow steps and pauses. */
+  stoppable: CancellationScope;
   /** Runs the story until it ends or is interrupted. @throws Ended when it was interrupted. */
   guard(story: () => Promise<void>): Promise<void>;
   /** Notices the wish that every activity brings along, so that a chain of instant work stops too. @throws Ended */
   heed<T extends { wish: WishKind | null }>(result: T): T;
 }
 
-/** Listens for the signal `look` and for the deadline. Called before the first await, so that no signal finds nobody. */
+/**
+ * Listens for the signal `look` and for the deadline. Called before the first await, so that no signal finds nobody.
+ * The story itself is never cancelled: instant work has ended before it could be told, and two local activities may end in one
+ * activation, where a cancellation that the first one causes meets a second one that has ended already, which fails the workflow task and
+ * every repetition of it. Its results are where an interrupted story ends, and what is slow is told to stop.
+ */
 export function listen({ run_id, rules, deadline_at_ms }: RunInput): Interruptions {
-  const scope = new CancellationScope();
+  const stoppable = new CancellationScope();
   let cause: Ended | undefined;
 
   function interrupt(ending: Ending): Ended {
     cause ??= new Ended(ending);
-    scope.cancel();
+    stoppable.cancel();
     return cause;
   }
 
-  /** Instant work is not cancelled, so its results are where a story that was interrupted meanwhile ends. */
   function heed<T extends { wish: WishKind | null }>(result: T): T {
     if (result.wish !== null) interrupt({ status: 'cancelled', by: 'wish' });
     if (cause !== undefined) throw cause;
-    if (scope.consideredCancelled) throw new CancelledFailure('The workflow was cancelled.');
+    if (stoppable.consideredCancelled) throw new CancelledFailure('The workflow was cancelled.');
     return result;
   }
 
@@ -42,18 +48,22 @@ export function listen({ run_id, rules, deadline_at_ms }: RunInput): Interruptio
   setHandler(defineSignal(LOOK), look, { unfinishedPolicy: HandlerUnfinishedPolicy.ABANDON });
 
   async function watchDeadline(): Promise<void> {
-    await shielded(() => sleep(Math.max(1, deadline_at_ms - Date.now())));
+    await sleep(Math.max(1, deadline_at_ms - Date.now()));
     interrupt({ status: 'timed_out', limit: { kind: 'max_duration_s', value: rules.max_duration_s } });
   }
 
   return {
+    stoppable,
     heed,
     async guard(story) {
-      void watchDeadline();
+      const clock = new CancellationScope();
+      clock.run(watchDeadline).catch(() => undefined); // it was stopped
       try {
-        await scope.run(story);
+        await shielded(story);
       } catch (error) {
         throw cause !== undefined && isCancellation(error) ? cause : error;
+      } finally {
+        clock.cancel(); // a timer that Temporal has not heard of yet, as in a run of instant work, it never will
       }
     },
   };

@@ -9,6 +9,7 @@ import type { Activities } from '../activities';
 import type { OutlineStep } from '../contracts/outline';
 import type { StepResult } from '../contracts/step-result';
 import { prefixOf, queueOf } from './messages';
+import { isInstant } from './schedule';
 import { shielded } from './shielded';
 
 /**
@@ -24,29 +25,19 @@ const local = proxyLocalActivities<Activities>({
   retry: FOR_EVER,
 });
 
-/**
- * Instant work: local activities on the worker of the workflow. They store their own outcome, so a lost workflow task costs a look-up.
- * They are never cancelled, only no longer waited for: two may end in one activation, and a cancellation that the first one causes
- * then meets a second one that has ended already, which fails the workflow task, and every repetition of it.
- */
-function instant<Input, Output>(act: (input: Input) => Promise<Output>): (input: Input) => Promise<Output> {
-  return (input) => shielded(() => act(input));
-}
-
-export const draftPlan = instant(local.draftPlan);
-export const judgePlan = instant(local.judgePlan);
-export const writeAnswer = instant(local.writeAnswer);
-export const readWishes = instant(local.readWishes);
-export const endRun = instant(local.endRun);
-const useInstantTool = instant(local.useTool);
+/** Instant work: local activities on the worker of the workflow. They store their own outcome, so a lost workflow task costs a look-up. */
+export const { draftPlan, judgePlan, carryOutInstantly, writeAnswer } = local;
+/** Asked and told whatever happens to the workflow meanwhile. */
+export const readWishes: Activities['readWishes'] = (ref) => shielded(() => local.readWishes(ref));
+export const endRun: Activities['endRun'] = (ref) => shielded(() => local.endRun(ref));
 
 /** A tool's own limit fires first; this one is for a tool call that hangs beyond it, seconds. */
 const BEYOND_TOOL_LIMIT_S = 10;
 
-/** Carries one step out on its lane. A local activity has no id of its own, so its result says which step it is of. */
+/** Carries one step out on its lane; an instant one alone is one that is tried again. A local activity has no id of its own, so its result says which step it is of. */
 export function useTool(run_id: string, plan_version: number, step: OutlineStep): Promise<StepResult> {
   const ref = { run_id, plan_version, step_id: step.id };
-  return step.lane === 'instant' ? useInstantTool(ref) : slow(plan_version, step).useTool(ref);
+  return isInstant(step) ? local.useTool(ref) : slow(plan_version, step).useTool(ref);
 }
 
 /** Slow tools: ordinary activities on the workers of the role `tools`, with an id that says which step it is. */

@@ -13,8 +13,8 @@ export async function run(input: RunInput): Promise<void> {
   try {
     await interruptions.guard(async () => {
       const outline = await agreeOnPlan(input, interruptions);
-      await carryOut(input, outline, interruptions);
-      interruptions.heed(await writeAnswer({ run_id, plan_version: outline.plan_version }));
+      const { answered } = await carryOut(input, outline, interruptions);
+      if (!answered) interruptions.heed(await writeAnswer({ run_id, plan_version: outline.plan_version }));
     });
     upsertSearchAttributes({ RunStatus: ['completed'] });
   } catch (thrown) {

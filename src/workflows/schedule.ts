@@ -3,7 +3,8 @@ import type { StepResult } from '../contracts/step-result';
 
 /**
  * The scheduler: which steps may go now. Dataflow, not level by level: a step starts as soon as its own inputs are there.
- * Pure, and without a word on skips: the transaction that ends a step decides which others it skips and reports them.
+ * Pure, and without a word on skips: the transaction that ends a step decides which others it skips and reports them. The workflow
+ * asks it, and so does the activity that goes on from one instant step to the next.
  *
  *     join   may start when all it needs has ended, and
  *     all    every one of them completed
@@ -17,16 +18,30 @@ export interface Progress {
 }
 
 /**
- * Steps that may start now, in the plan's order, as many as `max_parallel` leaves room for.
- * @param max_parallel steps in flight at once, from 1.
+ * Steps that may start now, in the plan's order: slow ones as many as `max_parallel` leaves room for. Instant ones are carried out
+ * one after another, so they take no room.
+ * @param max_parallel slow steps in flight at once, from 1.
  */
-export function startable(outline: Outline, progress: Progress, max_parallel: number): string[] {
-  const room = Math.max(0, max_parallel - progress.running.size);
+export function startable(outline: Outline, progress: Progress, max_parallel: number): OutlineStep[] {
+  const { ended, running } = progress;
+  let room = max_parallel - outline.steps.filter((step) => running.has(step.id) && !isInstant(step)).length;
   return outline.steps
-    .filter(({ id }) => !progress.ended.has(id) && !progress.running.has(id))
+    .filter(({ id }) => !ended.has(id) && !running.has(id))
     .filter((step) => hasItsInputs(step, progress))
-    .slice(0, room)
-    .map(({ id }) => id);
+    .filter((step) => isInstant(step) || room-- > 0);
+}
+
+/** Whether a step is carried out on the worker of the workflow, one after another. */
+export function isInstant({ lane }: OutlineStep): boolean {
+  return lane === 'instant';
+}
+
+/** Whether the plan cannot do without a step that ended like this. */
+export function stopsRun(
+  outline: Outline,
+  { step_id, status }: Pick<StepResult, 'step_id' | 'status'>,
+): boolean {
+  return status === 'failed' && outline.steps.find(({ id }) => id === step_id)?.on_failure === 'stop';
 }
 
 /** Whether every step of the outline has ended. */

@@ -119,6 +119,7 @@ describe('writing the answer', () => {
     const run_id = await plannedRun(deps, [STEPS[0]!]);
     const slow = {
       model: 'slow',
+      instant: false,
       async write() {
         await cancel(run_id);
         return 'too late';

@@ -158,10 +158,7 @@ describe('drafting a plan', () => {
 
   test('is refused for a run that is over, also when it ends meanwhile', async () => {
     const run_id = await newRun(test_db.db);
-    const late = {
-      ...made({ planner: fakePlanner(PLAN) }),
-      db: interrupted(test_db.db, () => cancel(run_id)),
-    };
+    const late = made({ planner: fakePlanner(() => cancel(run_id).then(() => PLAN)) });
     await expect(draftPlan(late, { run_id, round: 1 }, 'e')).rejects.toMatchObject({ code: 'run_over' });
     await expect(draftPlan(made({}), { run_id, round: 1 }, 'e')).rejects.toMatchObject({ code: 'run_over' });
     expect(await typesOf(test_db.db, run_id)).toEqual(['run.created', 'run.cancelled']);
@@ -186,6 +183,74 @@ describe('drafting a plan', () => {
     await expect(draftPlan(deps, { run_id, round: 2 }, 'e')).rejects.toMatchObject({
       code: 'goal_not_understood',
     });
+  });
+});
+
+describe('drafting a plan with an instant judge', () => {
+  const instant = (...answers: unknown[]) => ({ ...fakeJudge(...answers), instant: true });
+
+  test('stores plan and verdict together, and returns both again without asking', async () => {
+    const run_id = await newRun(test_db.db);
+    const deps = made({ planner: fakePlanner(PLAN), judge: instant(GOOD) });
+    const drafted = await draftPlan(deps, { run_id, round: 1 }, 'e1');
+    expect(drafted).toMatchObject({ status: 'drafted', to_judge: false, wish: null });
+    const before = [await rowOf(test_db.db, run_id), await eventsOf(test_db.db, run_id)];
+    expect(await draftPlan(deps, { run_id, round: 1 }, 'e2')).toEqual(drafted);
+    expect([await rowOf(test_db.db, run_id), await eventsOf(test_db.db, run_id)]).toEqual(before);
+    expect((await eventsOf(test_db.db, run_id)).slice(1)).toMatchObject([
+      { type: 'run.status', data: { status: 'running', phase: 'planning', previous: 'queued' } },
+      { type: 'plan.started' },
+      { type: 'plan.created' },
+      { type: 'judge.started', data: { plan_version: 1 } },
+      { type: 'judge.verdict', data: { ...GOOD, accepted: true, threshold: RULES.judge_threshold } },
+      { type: 'run.status', data: { status: 'running', phase: 'executing', previous: 'running' } },
+    ]);
+    expect(before[0]).toMatchObject({ status: 'running', phase: 'executing', plan_version: 1 });
+    const [plan] = await test_db.db.query('select * from plans where run_id = $1', [run_id]);
+    expect(plan).toMatchObject({ verdict: GOOD, accepted: true, judged_by: 'fake judge' });
+    expect(plan!.judged_at).toBeInstanceOf(Date);
+    expect(await judgePlan(deps, { run_id, round: 1 })).toEqual({ accepted: true, wish: null });
+  });
+
+  test.each([
+    ['no', BAD, BAD],
+    ['what cannot be read', 'accepted', { is_valid: false, confidence: 0 }],
+  ])('rejects when the judge says %s, and tells the next round', async (_, answer, verdict) => {
+    const run_id = await newRun(test_db.db);
+    const planner = fakePlanner(PLAN, PLAN);
+    const deps = made({ planner, judge: instant(answer, GOOD) });
+    for (const _again of [1, 2]) {
+      expect(await draftPlan(deps, { run_id, round: 1 }, 'e')).toEqual({ status: 'rejected', wish: null });
+    }
+    expect(await rowOf(test_db.db, run_id)).toMatchObject({ phase: 'planning', plan_version: null });
+    expect(await draftPlan(deps, { run_id, round: 2 }, 'e')).toMatchObject({
+      status: 'drafted',
+      to_judge: false,
+    });
+    expect(planner.requests[1]!.feedback).toMatchObject([{ findings: [], verdict }]);
+    expect(await rowOf(test_db.db, run_id)).toMatchObject({ phase: 'executing', plan_version: 2 });
+  });
+
+  test('asks nobody about a given plan, nor about one that does not pass the check', async () => {
+    const given = await newRun(test_db.db, { plan: { steps: PLAN.steps } });
+    expect(await draftPlan(made({ judge: instant() }), { run_id: given, round: 1 }, 'e')).toMatchObject({
+      to_judge: false,
+    });
+    const run_id = await newRun(test_db.db);
+    const deps = made({ planner: fakePlanner(UNSOUND), judge: instant() });
+    expect(await draftPlan(deps, { run_id, round: 1 }, 'e')).toMatchObject({ status: 'rejected' });
+  });
+
+  test('does not call a run running that is cancelled meanwhile, and passes the wish on', async () => {
+    const run_id = await newRun(test_db.db);
+    const planner = fakePlanner(PLAN, () => cancel(run_id).then(() => PLAN));
+    const deps = made({ planner, judge: instant(BAD, GOOD) });
+    await draftPlan(deps, { run_id, round: 1 }, 'e');
+    expect(await draftPlan(deps, { run_id, round: 2 }, 'e')).toMatchObject({ wish: 'cancel' });
+    expect((await typesOf(test_db.db, run_id)).slice(6)).toEqual([
+      ...['run.status', 'plan.started', 'plan.created', 'judge.started', 'judge.verdict'],
+    ]);
+    expect(await rowOf(test_db.db, run_id)).toMatchObject({ status: 'cancelling', phase: null });
   });
 });
 

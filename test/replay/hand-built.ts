@@ -56,16 +56,42 @@ function begin(input: RunInput): Event[] {
         },
       },
     },
-    {
-      eventType: 'EVENT_TYPE_TIMER_STARTED',
-      timerStartedEventAttributes: {
-        timerId: '1',
-        startToFireTimeout: '3600s',
-        workflowTaskCompletedEventId: '4',
-      },
-    },
   ];
 }
+
+/** The deadline of a run that lives longer than its first task: Temporal never hears of any other. */
+const DEADLINE: Event = {
+  eventType: 'EVENT_TYPE_TIMER_STARTED',
+  timerStartedEventAttributes: {
+    timerId: '1',
+    startToFireTimeout: '3600s',
+    workflowTaskCompletedEventId: '4',
+  },
+};
+
+/** A task of its own, from event 6 on: the first one was told in time that its instant work goes on. */
+const SECOND_TASK: Event[] = [
+  {
+    eventType: 'EVENT_TYPE_WORKFLOW_TASK_SCHEDULED',
+    workflowTaskScheduledEventAttributes: {
+      taskQueue: { name: 'hand-runs' },
+      startToCloseTimeout: '5s',
+      attempt: 1,
+    },
+  },
+  {
+    eventType: 'EVENT_TYPE_WORKFLOW_TASK_STARTED',
+    workflowTaskStartedEventAttributes: { scheduledEventId: '6' },
+  },
+  {
+    eventType: 'EVENT_TYPE_WORKFLOW_TASK_COMPLETED',
+    workflowTaskCompletedEventAttributes: { scheduledEventId: '6', startedEventId: '7' },
+  },
+];
+const DEADLINE_STOPPED: Event = {
+  eventType: 'EVENT_TYPE_TIMER_CANCELED',
+  timerCanceledEventAttributes: { timerId: '1', startedEventId: '5', workflowTaskCompletedEventId: '8' },
+};
 
 /** A local activity that ended with this result. */
 function local(seq: number, activity_type: string, result: unknown): Event {
@@ -133,16 +159,32 @@ const drafted = (plan: Outline, to_judge = true) => ({
 const completed = (step_id: string) => ({ step_id, status: 'completed', skipped: [], wish: null });
 
 export const handBuilt = {
-  'plan, judge, one instant step, answer': history(
+  'plan, judge, two instant steps, answer': history(
     ...begin(input),
-    local(1, 'draftPlan', drafted(outline(step('a')))),
+    local(1, 'draftPlan', drafted(outline(step('a'), step('b', { needs: ['a'] })))),
     local(2, 'judgePlan', { accepted: true, wish: null }),
-    local(3, 'useTool', completed('a')),
+    local(3, 'carryOutInstantly', { ended: [completed('a'), completed('b')], again: null, answered: false }),
     local(4, 'writeAnswer', { wish: null }),
+    ...end('completed'),
+  ),
+  'all at once: an accepted plan, then steps and answer': history(
+    ...begin(input),
+    local(1, 'draftPlan', drafted(outline(step('a')), false)),
+    local(2, 'carryOutInstantly', { ended: [completed('a')], again: null, answered: true }),
+    ...end('completed'),
+  ),
+  'instant work that took longer than a task may': history(
+    ...begin(input),
+    DEADLINE,
+    ...SECOND_TASK,
+    local(1, 'draftPlan', drafted(outline(step('a')), false)),
+    local(2, 'carryOutInstantly', { ended: [completed('a')], again: null, answered: true }),
+    DEADLINE_STOPPED,
     ...end('completed'),
   ),
   'a given plan, open, with two slow steps under way': history(
     ...begin(input),
+    DEADLINE,
     local(
       1,
       'draftPlan',

@@ -38,7 +38,7 @@ describe('Replay', () => {
   });
 
   test('notices a story that leaves the judge out', async () => {
-    const history = read('0.1.0-happy.json');
+    const history = structuredClone(handBuilt['plan, judge, two instant steps, answer']) as HistoryJson;
     // The second marker is the judge's; without it the story asks for something else than was recorded.
     const markers = history.events.filter((event) => event.markerRecordedEventAttributes !== undefined);
     history.events = history.events.filter((event) => event !== markers[1]);

@@ -63,13 +63,18 @@ export function fakePlanner(...drafts: Scripted<Draft>[]): Planner & Asked<Plann
 /** A judge that says what it is given, also what is no verdict. */
 export function fakeJudge(...verdicts: Scripted<unknown>[]): Judge & Asked<Judge['judge']> {
   const { requests, next } = script<Parameters<Judge['judge']>[0], unknown>('judge', verdicts);
-  return { name: 'fake judge', requests, judge: (request) => next(request) as Promise<Verdict> };
+  return {
+    name: 'fake judge',
+    instant: false,
+    requests,
+    judge: (request) => next(request) as Promise<Verdict>,
+  };
 }
 
 /** A writer that answers what it is given. */
 export function fakeWriter(...answers: Scripted<string>[]): AnswerWriter & Asked<AnswerWriter['write']> {
   const { requests, next } = script<Parameters<AnswerWriter['write']>[0], string>('writer', answers);
-  return { model: 'fake-writer', requests, write: next };
+  return { model: 'fake-writer', instant: false, requests, write: next };
 }
 
 /** What a process knows of Temporal, without Temporal. */

@@ -3,9 +3,8 @@ import type { GivenPlan } from '../../src/contracts/plan';
 import type { Rules } from '../../src/contracts/rules';
 import type { Database } from '../../src/db/database';
 import { newId } from '../../src/db/new-id';
-import { insertRun } from '../../src/db/runs';
 import type { Tx } from '../../src/db/tx';
-import { append, type NewEvent } from '../../src/events/append';
+import { appendRun, type NewEvent } from '../../src/events/append';
 import { readAfter } from '../../src/events/read';
 import { eventually } from './eventually';
 
@@ -25,8 +24,16 @@ export async function newRun(
   { tenant = 'tenant', plan, rules = RULES }: { tenant?: string; plan?: GivenPlan; rules?: Rules } = {},
 ): Promise<string> {
   const id = newId('run');
-  await db.transaction(async (tx) => {
-    await insertRun(tx, {
+  const run = {
+    id,
+    goal: 'a goal',
+    user: null,
+    status: 'queued' as const,
+    created_at: new Date().toISOString(),
+  };
+  await appendRun(
+    db,
+    {
       id,
       tenant,
       user: null,
@@ -38,16 +45,9 @@ export async function newRun(
       tags: [],
       request_id: null,
       deadline_at: new Date(Date.now() + 3_600_000),
-    });
-    const run = {
-      id,
-      goal: 'a goal',
-      user: null,
-      status: 'queued' as const,
-      created_at: new Date().toISOString(),
-    };
-    await append(tx, id, { attempt: 1, events: [{ key: 'created', type: 'run.created', data: { run } }] });
-  });
+    },
+    { key: 'created', type: 'run.created', data: { run } },
+  );
   return id;
 }
 

@@ -1,9 +1,13 @@
-import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
+import { Client, Connection, type WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
-import type { Activities } from '../../src/activities';
+import type { Activities, Chain } from '../../src/activities';
+import type { Ending } from '../../src/contracts/ending';
 import type { OutlineStep } from '../../src/contracts/outline';
 import type { Rules } from '../../src/contracts/rules';
+import type { StepResult } from '../../src/contracts/step-result';
+import type { StepRef } from '../../src/db/steps';
 import { LOOK, RUN_WORKFLOW, queueOf, type RunInput } from '../../src/workflows/messages';
+import { isInstant, startable, stopsRun } from '../../src/workflows/schedule';
 import { servers } from './database';
 
 export const RULES: Rules = {
@@ -48,7 +52,10 @@ export class Stage {
       await connection.close();
       await clientConnection.close();
     });
-    const names: Name[] = ['draftPlan', 'judgePlan', 'useTool', 'writeAnswer', 'readWishes', 'endRun'];
+    const names: Name[] = [
+      ...(['draftPlan', 'judgePlan', 'useTool', 'carryOutInstantly'] as const),
+      ...(['writeAnswer', 'readWishes', 'endRun'] as const),
+    ];
     for (const name of names) activities[name] = async (input: never) => stage.play(name, input);
     const workers = await Promise.all([
       Worker.create({ ...options, taskQueue: queueOf(queue, 'runs') }),
@@ -104,3 +111,42 @@ export class Stage {
 export function step(id: string, more: Partial<OutlineStep> = {}): OutlineStep {
   return { id, needs: [], join: 'all', on_failure: 'stop', lane: 'instant', timeout_s: 10, ...more };
 }
+
+export const quiet = { wish: null };
+export const drafted = (...steps: OutlineStep[]) => ({
+  draftPlan: ({ round }: { round: number }) => ({
+    status: 'drafted',
+    outline: { plan_version: round, steps },
+    to_judge: true,
+    ...quiet,
+  }),
+  judgePlan: () => ({ accepted: true, ...quiet }),
+  writeAnswer: () => quiet,
+});
+type Used = Pick<StepRef, 'step_id'>;
+export const completed = ({ step_id }: Used) => ({ step_id, status: 'completed', skipped: [], ...quiet });
+/** Instant work as the real activity does it: what may start and what follows, each step as `use` says, until the workflow is asked for. */
+export const instant = (use: (ref: Used) => object | Promise<object> = completed) => ({
+  carryOutInstantly: async (chain: Chain) => {
+    const results: StepResult[] = [];
+    const ended = new Map(chain.ended);
+    const running = new Set(chain.running);
+    const next = () => startable(chain.outline, { ended, running }, chain.rules.max_parallel_steps);
+    for (let steps = next(); steps.length > 0 && steps.every(isInstant); steps = next()) {
+      const result = (await use({ step_id: steps[0]!.id })) as StepResult;
+      results.push(result);
+      ended.set(result.step_id, result.status);
+      for (const id of result.skipped) ended.set(id, 'skipped');
+      if (result.wish !== null || stopsRun(chain.outline, result)) break;
+    }
+    return { ended: results, again: null, answered: false };
+  },
+});
+/** Ends as the ending says, as the real activity does. */
+export const ends = ({ ending }: { ending: Ending }) => ({ status: ending.status });
+/** How the workflow closed: the cause of its failure. */
+export const closing = (result: Promise<unknown>) =>
+  result.then(
+    () => null,
+    (error: WorkflowFailedError) => error.cause,
+  );

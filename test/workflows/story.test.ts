@@ -1,32 +1,8 @@
-import type { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/client';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Ending } from '../../src/contracts/ending';
-import type { OutlineStep } from '../../src/contracts/outline';
 import type { StepRef } from '../../src/db/steps';
 import { eventually } from '../support/eventually';
-import { Stage, step } from '../support/story';
-
-const quiet = { wish: null };
-const drafted = (...steps: OutlineStep[]) => ({
-  draftPlan: ({ round }: { round: number }) => ({
-    status: 'drafted',
-    outline: { plan_version: round, steps },
-    to_judge: true,
-    ...quiet,
-  }),
-  judgePlan: () => ({ accepted: true, ...quiet }),
-  writeAnswer: () => quiet,
-});
-const completed = ({ step_id }: StepRef) => ({ step_id, status: 'completed', skipped: [], ...quiet });
-/** Ends as the ending says, as the real activity does. */
-const ends = ({ ending }: { ending: Ending }) => ({ status: ending.status });
-/** How the workflow closed: the cause of its failure. */
-const closing = (result: Promise<unknown>) =>
-  result.then(
-    () => null,
-    (error: WorkflowFailedError) => error.cause,
-  );
+import { Stage, closing, completed, drafted, ends, instant, quiet, step } from '../support/story';
 
 describe('The story of a run', () => {
   let stage: Stage;
@@ -36,9 +12,9 @@ describe('The story of a run', () => {
   afterAll(() => stage.close());
 
   test('plans, judges, carries out and answers', async () => {
-    const run = await stage.begin({ ...drafted(step('a'), step('b', { needs: ['a'] })), useTool: completed });
+    const run = await stage.begin({ ...drafted(step('a'), step('b', { needs: ['a'] })), ...instant() });
     await run.result();
-    expect(stage.names()).toEqual(['draftPlan', 'judgePlan', 'useTool', 'useTool', 'writeAnswer']);
+    expect(stage.names()).toEqual(['draftPlan', 'judgePlan', 'carryOutInstantly', 'writeAnswer']);
     expect(stage.calls.at(-1)!.input).toEqual({ run_id: run.workflowId, plan_version: 1 });
   });
 
@@ -49,9 +25,9 @@ describe('The story of a run', () => {
       to_judge: false,
       ...quiet,
     };
-    const run = await stage.begin({ draftPlan: () => given, useTool: completed, writeAnswer: () => quiet });
+    const run = await stage.begin({ draftPlan: () => given, ...instant(), writeAnswer: () => quiet });
     await run.result();
-    expect(stage.names()).toEqual(['draftPlan', 'useTool', 'writeAnswer']);
+    expect(stage.names()).toEqual(['draftPlan', 'carryOutInstantly', 'writeAnswer']);
   });
 
   test('draws a plan again that the check or the judge rejected, and carries the accepted one out', async () => {
@@ -66,7 +42,7 @@ describe('The story of a run', () => {
               ...quiet,
             },
       judgePlan: ({ round }: { round: number }) => ({ accepted: round === 3, ...quiet }),
-      useTool: completed,
+      ...instant(),
       writeAnswer: () => quiet,
     });
     await run.result();
@@ -76,10 +52,10 @@ describe('The story of a run', () => {
       'judgePlan',
       'draftPlan',
       'judgePlan',
-      'useTool',
+      'carryOutInstantly',
       'writeAnswer',
     ]);
-    expect(stage.calls[5]!.input).toMatchObject({ plan_version: 3, step_id: 'a' });
+    expect(stage.calls[5]!.input).toMatchObject({ outline: { plan_version: 3, steps: [{ id: 'a' }] } });
   });
 
   test('gives up after two replans with plan_rejected', async () => {
@@ -115,33 +91,14 @@ describe('The story of a run', () => {
         step('bad'),
         step('after', { needs: ['good'] }),
       ),
-      useTool: async ({ step_id }: StepRef) => {
-        if (step_id === 'good') await sleep(60_000, undefined, { ref: false });
-        return { step_id, status: 'failed', skipped: [], ...quiet };
-      },
+      useTool: () => sleep(60_000, undefined, { ref: false }),
+      ...instant(({ step_id }) => ({ step_id, status: 'failed', skipped: [], ...quiet })),
       endRun: ends,
     });
     const cause = (await closing(run.result())) as ApplicationFailure;
     expect(cause.type).toBe('step_failed');
     expect(stage.calls.map(({ input }) => input.step_id)).not.toContain('after');
     expect(stage.calls.at(-1)!.input).toMatchObject({ ending: { failure: { step_id: 'bad' } } });
-  });
-
-  test.each([
-    ['one fails that it cannot do without', 'failed', null],
-    ['both bring a wish along', 'completed', 'cancel'],
-  ])('ends when two instant steps end at once and %s', async (_what, status, wish) => {
-    const run = await stage.begin({
-      ...drafted(step('a'), step('b'), step('c', { needs: ['b'] })),
-      useTool: async ({ step_id }: StepRef) => {
-        await sleep(30); // both end in one activation
-        return { step_id, status: step_id === 'a' ? status : 'completed', skipped: [], wish };
-      },
-      endRun: ends,
-    });
-    await closing(run.result());
-    expect(stage.calls.map(({ input }) => input.step_id)).not.toContain('c');
-    expect(stage.names().at(-1)).toBe('endRun');
   });
 
   test('ends when many slow steps end at once and one of them fails that it cannot do without', async () => {
@@ -173,23 +130,6 @@ describe('The story of a run', () => {
         ending: { status: 'failed', failure: { code: 'internal', message: 'given up by an operator' } },
       },
     });
-  });
-
-  test('goes on without a step that may fail, and starts none that was skipped for it', async () => {
-    const run = await stage.begin({
-      ...drafted(
-        step('bad', { on_failure: 'continue' }),
-        step('needs_it', { needs: ['bad'] }),
-        step('other'),
-      ),
-      useTool: (ref: StepRef) =>
-        ref.step_id === 'bad'
-          ? { ...completed(ref), status: 'failed', skipped: ['needs_it'] }
-          : completed(ref),
-    });
-    await run.result();
-    expect(stage.calls.map(({ input }) => input.step_id)).not.toContain('needs_it');
-    expect(stage.names().at(-1)).toBe('writeAnswer');
   });
 
   test('is woken by a look, asks what is wished, and stops what runs', async () => {
@@ -227,23 +167,10 @@ describe('The story of a run', () => {
     expect(stage.names().at(-1)).toBe('writeAnswer');
   });
 
-  test('stops a chain of instant steps by the wish that a step brings along', async () => {
-    const chain = Array.from({ length: 10 }, (_, i) =>
-      step(`s${i}`, i === 0 ? {} : { needs: [`s${i - 1}`] }),
-    );
-    const run = await stage.begin({
-      ...drafted(...chain),
-      useTool: (ref: StepRef) => ({ ...completed(ref), wish: ref.step_id === 's3' ? 'cancel' : null }),
-      endRun: ends,
-    });
-    expect(await closing(run.result())).toBeNull();
-    expect(stage.names().filter((name) => name === 'useTool')).toHaveLength(4);
-  });
-
   test('is cancelled where the answer finds a wish', async () => {
     const run = await stage.begin({
       ...drafted(step('a')),
-      useTool: completed,
+      ...instant(),
       writeAnswer: () => ({ wish: 'cancel' }),
       endRun: ends,
     });
@@ -291,7 +218,7 @@ describe('The story of a run', () => {
   test('tries an activity again that met an error nobody knows, and takes no attempt for it', async () => {
     let tries = 0;
     const run = await stage.begin({
-      ...drafted(step('a')),
+      ...drafted(step('a', { lane: 'tools' })),
       useTool: (ref: StepRef) => {
         tries += 1;
         if (tries < 5) throw new Error('Postgres is away.');

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import type { Outline, OutlineStep } from '../../../src/contracts/outline';
 import type { StepResult } from '../../../src/contracts/step-result';
 import { skippedBy } from '../../../src/planning/skips';
-import { isDone, isStuck, startable, type Progress } from '../../../src/workflows/schedule';
+import { isDone, isStuck, startable as startableSteps, type Progress } from '../../../src/workflows/schedule';
 
 type Status = StepResult['status'];
 
@@ -12,6 +12,10 @@ function step(id: string, needs: string[] = [], join: 'all' | 'any' = 'all'): Ou
 
 function outlineOf(...steps: OutlineStep[]): Outline {
   return { plan_version: 1, steps };
+}
+
+function startable(...asked: Parameters<typeof startableSteps>): string[] {
+  return startableSteps(...asked).map(({ id }) => id);
 }
 
 function progress(ended: Record<string, Status>, running: string[] = []): Progress {
