@@ -4,7 +4,7 @@ import { readAfter, type StoredEvent } from './read';
 import { Topic, withGaps, type StreamItem } from './topic';
 
 /** A run's first notice is read at once; further ones within this time share one read. Milliseconds. */
-const REST_MS = 10;
+const REST_MS = 3;
 /** All watched runs are read this often, notice or not. Milliseconds. */
 const POLL_MS = 1_500;
 /** Runs in one statement. */
