@@ -60,7 +60,7 @@ const Settings = z.object({
       error: 'must be `none`, a number of proxies from 1 to 10, or addresses and networks such as 10.0.0.0/8',
     })
     .optional(),
-  /** Web pages that may call the API from another origin, separated by commas: `https://app.example.com`. */
+  /** Web pages that may call the API, also by WebSocket, from another origin, separated by commas: `https://app.example.com`. */
   LONGHAUL_ALLOWED_ORIGINS: z
     .string()
     .default('')
@@ -81,6 +81,8 @@ const Settings = z.object({
     .optional(),
   /** Size of a request body, bytes. */
   LONGHAUL_BODY_LIMIT: wholeNumber(1_000, 10_000_000).default(1_000_000),
+  /** Streams that one key may have open in one process: server-sent events and WebSockets. */
+  LONGHAUL_STREAMS_PER_KEY: wholeNumber(1, 1_000_000).default(1_000),
 
   /** Requests a minute that a key may make where it has no limits of its own: taking runs, other changes, reading, opening streams. */
   LONGHAUL_SUBMITS_PER_MINUTE: wholeNumber(1, 1_000_000).default(10),

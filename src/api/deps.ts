@@ -1,6 +1,7 @@
 import type { Logger } from '../telemetry/logger';
 import type { ApiKey } from '../db/api-keys';
 import type { Database } from '../db/database';
+import type { Admission } from '../db/stream-tickets';
 import type { EventHub } from '../events/hub';
 import type { InputCheck } from '../planning/input-check';
 import type { RateLimit } from '../contracts/rate-limit';
@@ -11,6 +12,7 @@ import type { Load } from './load';
 import type { Quotas, RateLimits } from './rate-limits';
 import type { SocketLimits } from './socket-limits';
 import type { StreamLimits } from './stream/limits';
+import type { OpenStreams } from './stream/open-streams';
 
 /** What the API is made of. */
 export interface ApiDeps {
@@ -25,7 +27,11 @@ export interface ApiDeps {
   load: Load;
   /** Hears of every request that is refused because its key has made too many of that kind. */
   onRefused?: (limit: RateLimit) => void;
+  /** What a ticket opens, if it is accepted. It is used up by asking. */
+  useTicket(ticket: string): Promise<Admission | undefined>;
   hub: EventHub;
+  /** The streams of this process. */
+  streams: OpenStreams;
   workflows: RunWorkflows;
   tools: Registry;
   checkInput: InputCheck;

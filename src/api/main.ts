@@ -1,8 +1,9 @@
 import { Client, Connection } from '@temporalio/client';
 import { loadApiConfig, type Config } from '../config';
-import { allowDevelopmentKey } from '../db/api-keys';
+import { acceptedApiKeys, allowDevelopmentKey } from '../db/api-keys';
 import { openDatabase, type Database } from '../db/database';
 import { missingMigrations } from '../db/migrate';
+import { useStreamTicket } from '../db/stream-tickets';
 import { EventHub } from '../events/hub';
 import { createInputCheck } from '../planning/input-check';
 import { createRunWorkflows } from '../runs/run-workflows';
@@ -16,6 +17,7 @@ import { createRateLimits } from './rate-limits';
 import { serve } from './serve';
 import { SOCKET_LIMITS } from './socket-limits';
 import { STREAM_LIMITS } from './stream/limits';
+import { OpenStreams } from './stream/open-streams';
 
 /** Requests under way get this long when the process stops, milliseconds. */
 const FINISH_WITHIN_MS = 5_000;
@@ -38,8 +40,9 @@ async function main(): Promise<void> {
   if (config.LONGHAUL_DEVELOPMENT_KEY !== undefined)
     await allowDevelopmentKey(db, config.LONGHAUL_DEVELOPMENT_KEY);
 
+  const production = config.NODE_ENV === 'production';
   const keys = acceptKeys(db, {
-    production: config.NODE_ENV === 'production',
+    production,
     onFault: (err) => log.warn({ err }, 'The last uses of keys could not be noted; they are noted later.'),
   });
   const load = watchLoad(config.LONGHAUL_SHED_LAG_MS);
@@ -48,9 +51,15 @@ async function main(): Promise<void> {
     db,
     findKey: keys.find,
     forgetKey: keys.forget,
+    useTicket: (ticket) => useStreamTicket(db, ticket, { production }),
     limits: createRateLimits({ db, quotas: settings.quotas }),
     load,
     hub,
+    streams: new OpenStreams({
+      limits: settings.stream,
+      acceptedKeys: (ids) => acceptedApiKeys(db, ids, { production }),
+      onFault: (what, err) => log.warn({ err }, what),
+    }),
     workflows: createRunWorkflows(client, config.LONGHAUL_TASK_QUEUE),
     tools: loadTools(config.LONGHAUL_TOOL_PACKS),
     checkInput: createInputCheck(),
@@ -105,7 +114,7 @@ function settingsOf(config: Config): ApiDeps['settings'] {
     open_runs: config.LONGHAUL_OPEN_RUNS_PER_TENANT,
     temporal_namespace: config.TEMPORAL_NAMESPACE,
     temporal_ui_url: config.LONGHAUL_TEMPORAL_UI_URL,
-    stream: STREAM_LIMITS,
+    stream: { ...STREAM_LIMITS, per_key: config.LONGHAUL_STREAMS_PER_KEY },
   };
 }
 

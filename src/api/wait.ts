@@ -24,25 +24,39 @@ export function waitPreferred(req: Request): number | null {
  * @param until `change`: any news of the run are enough
  */
 export async function waitFor(
-  { hub }: Pick<ApiDeps, 'hub'>,
+  deps: Pick<ApiDeps, 'hub'>,
   res: Response,
   run: RunRow,
   { seconds, until }: { seconds: number; until: 'end' | 'change' },
 ): Promise<void> {
   res.setHeader('Preference-Applied', `wait=${seconds}`);
   if (isTerminal(run.status) || seconds === 0) return;
-  const over = new AbortController();
-  const timer = setTimeout(() => over.abort(), seconds * 1_000);
-  const leave = () => over.abort();
-  res.on('close', leave);
-  try {
-    const from = { after: run.last_seq, head: run.last_seq };
-    for await (const items of hub.follow(run.id, from, over.signal)) {
-      if (until === 'change') return;
-      if (items.some((item) => item.kind === 'event' && item.event.terminal)) return;
+  await new Promise<void>((resolve, reject) => {
+    const follower = deps.hub.follow(
+      run.id,
+      { after: run.last_seq, head: run.last_seq },
+      {
+        wants: () => true,
+        haveRead: () => undefined,
+        take: ({ items, last }) => {
+          const ended = items.some((item) => item.kind === 'event' && item.event.terminal);
+          if (until === 'change' || ended) leave();
+          return last.seq;
+        },
+        over: () => leave(),
+        lost: (error) => leave(error),
+      },
+    );
+    const timer = setTimeout(() => leave(), seconds * 1_000);
+    const gone = () => leave();
+    res.on('close', gone);
+    function leave(error?: Error): void {
+      clearTimeout(timer);
+      res.off('close', gone);
+      follower.stop();
+      if (error === undefined) resolve();
+      else reject(error);
     }
-  } finally {
-    clearTimeout(timer);
-    res.off('close', leave);
-  }
+    follower.next();
+  });
 }

@@ -27,6 +27,10 @@ export const EventList = z
     has_more: z.boolean(),
     first_id: z.string().nullable(),
     last_id: z.string().nullable(),
+    position: z.number().int().min(0).meta({
+      description:
+        'Number up to which this page has looked: read on after it. Beyond the last event when a filter left some out.',
+    }),
     gaps: z
       .array(z.strictObject({ from: z.number().int(), to: z.number().int(), reason: z.literal('folded') }))
       .meta({ description: 'Numbers of the page whose deltas were folded away.' }),

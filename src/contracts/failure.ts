@@ -57,6 +57,12 @@ export const FAILURES = {
     title: 'The key may not do this',
     hint: 'Use a key that has the scope which the detail names.',
   },
+  origin_refused: {
+    kind: 'terminal',
+    status: 403,
+    title: 'This web site may not connect',
+    hint: 'The operator lists the origins of web sites that may connect in LONGHAUL_ALLOWED_ORIGINS.',
+  },
   not_found: {
     kind: 'terminal',
     status: 404,
@@ -158,6 +164,22 @@ export const FAILURES = {
     status: 503,
     title: 'The service is overloaded',
     hint: 'Try again after the time in `Retry-After`. Reading goes on meanwhile.',
+  },
+  too_many_streams: {
+    kind: 'retryable',
+    status: 429,
+    title: 'The key has too many open streams',
+    hint: 'Close streams that are no longer read, or read many runs over one WebSocket.',
+  },
+  too_many_subscriptions: {
+    kind: 'terminal',
+    title: 'The WebSocket has too many subscriptions',
+    hint: 'Unsubscribe runs that are no longer watched, or open another WebSocket; `max_subs` of the welcome is the limit.',
+  },
+  too_many_frames: {
+    kind: 'retryable',
+    title: 'Too many frames',
+    hint: 'Send frames more slowly; a socket that goes on is closed with 4429.',
   },
   unavailable: {
     kind: 'retryable',

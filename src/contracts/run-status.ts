@@ -18,6 +18,11 @@ export function isTerminal(status: RunStatus): boolean {
   return TERMINAL.has(status);
 }
 
+/** Status of a run that ended with this event: `run.completed` → `completed`. */
+export function statusOf(terminal_event: string): RunStatus {
+  return terminal_event.slice('run.'.length) as RunStatus;
+}
+
 /** Statuses of a step. The last four are terminal. */
 export const STEP_STATUSES = [
   'pending',

@@ -128,6 +128,19 @@ export async function findAcceptedKey(
   return { key: { id, tenant, scopes, limits }, left_ms };
 }
 
+/** Which of these keys are accepted now, by their ids. */
+export async function acceptedApiKeys(
+  db: Tx,
+  ids: readonly string[],
+  { production }: { production: boolean },
+): Promise<ReadonlySet<string>> {
+  const rows = await db.query<{ id: string }>(
+    `select id from api_keys where id = any($1) and ${LIVE} and not (development and $2)`,
+    [ids, production],
+  );
+  return new Set(rows.map(({ id }) => id));
+}
+
 /** Notes that keys were used now; those noted within the last minute are left as they are. */
 export async function noteUse(db: Tx, ids: readonly string[]): Promise<void> {
   await db.query(

@@ -1,7 +1,9 @@
 import type { Tx } from '../db/tx';
+import { CatchUp } from './catch-up';
+import { Following, type Reader } from './following';
 import { openListener, type Listener } from './listener';
 import { readAfter, type StoredEvent } from './read';
-import { Topic, withGaps, type StreamItem } from './topic';
+import { Topic } from './topic';
 
 /** A run's first notice is read at once; further ones within this time share one read. Milliseconds. */
 const REST_MS = 3;
@@ -15,12 +17,15 @@ export interface HubDeps {
   db: Tx;
   /** Hears of reads that failed and of a lost listening connection; both are tried again. */
   onFault: (what: string, error: Error) => void;
+  /** Hears how long ago the newest events of a read were written, milliseconds, as far as the two clocks agree. */
+  onLag?: (ms: number) => void;
 }
 
 /** Live events for all readers of a process: one LISTEN connection and one poll, however many readers there are. */
 export class EventHub {
   private readonly topics = new Map<string, Topic>();
   private readonly due = new Set<Topic>();
+  private readonly catch_up: CatchUp;
   private readonly listener: Listener;
   private readonly poll: NodeJS.Timeout;
   private timer: NodeJS.Timeout | undefined;
@@ -30,6 +35,7 @@ export class EventHub {
   listening = false;
 
   constructor(private readonly deps: HubDeps) {
+    this.catch_up = new CatchUp(deps.db);
     this.listener = openListener(deps.url, {
       onNotice: (run_id) => {
         const topic = this.topics.get(run_id);
@@ -47,65 +53,47 @@ export class EventHub {
     this.poll = setInterval(() => this.readAll(), POLL_MS);
   }
 
+  /** Readers that follow a run in this process, over all runs. */
+  get readers(): number {
+    let sum = 0;
+    for (const topic of this.topics.values()) sum += topic.readers;
+    return sum;
+  }
+
   /**
-   * Everything after number `after`, in order: first from the table, then live, in batches. Ends after the event that ends the
-   * run, when `signal` is aborted, or when the hub closes. A reader that does not ask for the next batch costs nothing.
+   * Everything after number `after`, in order, for a reader: first from the table, then live, in batches, to the event that ends the
+   * run. Begins with the first `next` of what it returns. A reader that wants nothing costs nothing.
    * @param head last number of the run as its row said a moment ago
    */
-  async *follow(
-    run_id: string,
-    { after, head }: { after: number; head: number },
-    signal: AbortSignal,
-  ): AsyncGenerator<StreamItem[]> {
+  follow(run_id: string, { after, head }: { after: number; head: number }, reader: Reader): Following {
     // Join first, then read the table, then live on what the topic hears: nothing can fall in between.
-    const topic = this.join(run_id, head);
-    let cursor = after;
-    let ended = false;
-    try {
-      while (!signal.aborted && !this.closed) {
-        let events = topic.after(cursor);
-        // After a terminal event the table has the last word: a reopened run goes on, whether the topic has heard of it or not.
-        if (events === null || (ended && events.length === 0)) {
-          events = await readAfter(this.deps.db, [{ run_id, after: cursor }]);
-        }
-        const last = events.at(-1);
-        if (last !== undefined) {
-          yield withGaps(cursor, events);
-          cursor = last.seq;
-          ended = last.terminal;
-        } else if (ended) {
-          return;
-        } else {
-          await topic.news(cursor, signal);
-        }
-      }
-    } finally {
-      this.leave(topic);
-    }
+    const topic = this.topicOf(run_id, head);
+    const following = new Following(topic, this.catch_up, reader, after, (left) => this.leave(topic, left));
+    topic.join(following);
+    return following;
   }
 
   async close(): Promise<void> {
     this.closed = true;
     clearInterval(this.poll);
     clearTimeout(this.timer);
-    for (const topic of this.topics.values()) topic.wake();
+    for (const topic of [...this.topics.values()]) topic.fail(new Error('The hub is closed.'));
     await this.listener.close();
     await this.reading;
   }
 
-  private join(run_id: string, head: number): Topic {
+  private topicOf(run_id: string, head: number): Topic {
     let topic = this.topics.get(run_id);
     if (topic === undefined) {
       topic = new Topic(run_id, head);
       this.topics.set(run_id, topic);
       this.schedule(topic); // what was announced between the look at the row and now
     }
-    topic.readers += 1;
     return topic;
   }
 
-  private leave(topic: Topic): void {
-    topic.readers -= 1;
+  private leave(topic: Topic, following: Following): void {
+    topic.leave(following);
     if (topic.readers > 0) return;
     this.topics.delete(topic.run_id);
     this.due.delete(topic);
@@ -157,6 +145,7 @@ export class EventHub {
       this.deps.db,
       batch.map(({ run_id, head }) => ({ run_id, after: head })),
     );
+    this.tellLag(events);
     const byRun = new Map<string, StoredEvent[]>(batch.map(({ run_id }) => [run_id, []]));
     for (const event of events) byRun.get(event.run_id)!.push(event);
     for (const topic of batch) {
@@ -166,5 +155,11 @@ export class EventHub {
       topic.rested_at = 0;
       this.due.add(topic);
     }
+  }
+
+  private tellLag(events: StoredEvent[]): void {
+    if (this.deps.onLag === undefined || events.length === 0) return;
+    const newest = events.reduce((latest, { time_ms }) => Math.max(latest, time_ms), 0);
+    this.deps.onLag(Math.max(0, Date.now() - newest));
   }
 }

@@ -7,6 +7,8 @@ export interface StoredEvent {
   run_id: string;
   seq: number;
   type: string;
+  /** When it was written by the clock of Postgres, milliseconds since 1970. */
+  time_ms: number;
   /** The envelope as JSON text. */
   json: string;
   /** Whether it ends an attempt of the run. */
@@ -31,9 +33,9 @@ interface EventRow {
 /** Events that one read returns at most. */
 export const PAGE = 500;
 /** Bytes of data after which a page of one run ends: large outputs must not fill the memory of a process with many readers. */
-const PAGE_BYTES = 4_000_000;
+const PAGE_BYTES = 1_000_000;
 
-/** For each run the events after the number it is known up to, in order, at most `limit` and a few megabytes of each. One statement for all. */
+/** For each run the events after the number it is known up to, in order, at most `limit` and about a megabyte of each. One statement for all. */
 export async function readAfter(
   tx: Tx,
   cursors: { run_id: string; after: number }[],
@@ -76,6 +78,7 @@ function stored(row: EventRow): StoredEvent {
     run_id: row.run_id,
     seq,
     type: row.type,
+    time_ms: row.time.getTime(),
     json: JSON.stringify(envelope),
     terminal: (TERMINAL_EVENTS as readonly string[]).includes(row.type),
     more: row.left_out,

@@ -1,12 +1,19 @@
+import { Batch } from './batch';
 import type { StoredEvent } from './read';
 
-/** What a reader is given: an event, or the news that numbers are missing (their deltas were folded away). */
-export type StreamItem =
-  { kind: 'event'; event: StoredEvent } | { kind: 'gap'; from: number; to: number; reason: 'folded' };
+/** A reader's way through the run: see `Following`. */
+interface Reading {
+  /** There may be news for it. */
+  next(): void;
+  /** It cannot go on. */
+  fail(error: Error): void;
+}
 
 /** Newest events of a run kept for its live readers; who is further behind reads the table. */
 const RING_EVENTS = 512;
 const RING_CHARS = 1_000_000;
+/** Readers that are served in one go. With more, the process does other work in between. */
+const READERS_AT_ONCE = 100;
 
 /**
  * One watched run in this process: the newest events, shared by all its readers.
@@ -14,10 +21,14 @@ const RING_CHARS = 1_000_000;
  *   head            last number that was read; readers beyond it wait
  *   ring            the newest events up to head, contiguous in the table's order, bounded
  *   floor           every event after this number is in the ring
+ *   due             readers that have not been told of the newest events yet, in the order they are told
+ *   batches         what these readers share, by the number they have; forgotten when all are told
  */
 export class Topic {
-  private readonly waiting = new Set<() => void>();
-  readers = 0;
+  private readonly followings = new Set<Reading>();
+  private readonly due = new Set<Reading>();
+  private readonly batches = new Map<number, Batch>();
+  private turn: NodeJS.Immediate | undefined;
   /** Time from which the next notice is read at once, milliseconds since the process began. */
   rested_at = 0;
   private ring: StoredEvent[] = [];
@@ -31,7 +42,20 @@ export class Topic {
     this.floor = head;
   }
 
-  /** Takes what was read after `head` and wakes everybody who waits. */
+  get readers(): number {
+    return this.followings.size;
+  }
+
+  join(following: Reading): void {
+    this.followings.add(following);
+  }
+
+  leave(following: Reading): void {
+    this.followings.delete(following);
+    this.due.delete(following);
+  }
+
+  /** Takes what was read after `head` and tells every reader. */
   add(events: StoredEvent[]): void {
     for (const event of events) {
       if (event.seq <= this.head) continue;
@@ -39,50 +63,53 @@ export class Topic {
       this.chars += event.json.length;
       this.head = event.seq;
     }
-    while (this.ring.length > RING_EVENTS || (this.chars > RING_CHARS && this.ring.length > 1)) {
-      const dropped = this.ring.shift()!;
-      this.chars -= dropped.json.length;
-      this.floor = dropped.seq;
+    let dropped = 0;
+    while (
+      this.ring.length - dropped > RING_EVENTS ||
+      (this.chars > RING_CHARS && this.ring.length - dropped > 1)
+    ) {
+      this.chars -= this.ring[dropped]!.json.length;
+      this.floor = this.ring[dropped]!.seq;
+      dropped += 1;
     }
-    if (events.length > 0) this.wake();
+    this.ring.splice(0, dropped);
+    if (events.length === 0) return;
+    this.batches.clear();
+    // Who still waits for its turn keeps it: with news in quick succession the last ones would never be told.
+    for (const following of this.followings) this.due.add(following);
+    if (this.turn === undefined) this.tell();
   }
 
-  /** Events after `cursor` from the ring; null when the cursor lies before it and the table has to be read. */
-  after(cursor: number): StoredEvent[] | null {
-    if (cursor < this.floor) return null;
-    return this.ring.filter((event) => event.seq > cursor);
-  }
-
-  /** Resolves when there is something after `cursor`, when `signal` is aborted, or when everybody is woken. */
-  news(cursor: number, signal: AbortSignal): Promise<void> {
-    if (this.head > cursor || signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const go = () => {
-        signal.removeEventListener('abort', go);
-        this.waiting.delete(go);
-        resolve();
-      };
-      this.waiting.add(go);
-      signal.addEventListener('abort', go);
-    });
-  }
-
-  wake(): void {
-    const waiting = [...this.waiting];
-    this.waiting.clear();
-    for (const go of waiting) go();
-  }
-}
-
-/** Turns events into items: where a number is missing, the reader is told which. */
-export function withGaps(cursor: number, events: StoredEvent[]): StreamItem[] {
-  const items: StreamItem[] = [];
-  for (const event of events) {
-    if (event.seq > cursor + 1) {
-      items.push({ kind: 'gap', from: cursor + 1, to: event.seq - 1, reason: 'folded' });
+  /** What comes after `cursor`: null when there is nothing yet, `behind` when the table has to be read for it. */
+  after(cursor: number): Batch | 'behind' | null {
+    if (cursor < this.floor) return 'behind';
+    if (cursor >= this.head) return null;
+    let batch = this.batches.get(cursor);
+    if (batch === undefined) {
+      batch = new Batch(
+        cursor,
+        this.ring.filter(({ seq }) => seq > cursor),
+      );
+      if (this.due.size > 0) this.batches.set(cursor, batch);
     }
-    items.push({ kind: 'event', event });
-    cursor = event.seq;
+    return batch;
   }
-  return items;
+
+  /** Ends all readers, with a reason they hear. */
+  fail(error: Error): void {
+    for (const following of [...this.followings]) following.fail(error);
+  }
+
+  private tell(): void {
+    this.turn = undefined;
+    let told = 0;
+    for (const following of this.due) {
+      if (told === READERS_AT_ONCE) break;
+      told += 1;
+      following.next(); // while it is still due: it shares its batch with the others
+      this.due.delete(following);
+    }
+    if (this.due.size > 0) this.turn = setImmediate(() => this.tell());
+    else this.batches.clear();
+  }
 }

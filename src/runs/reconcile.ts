@@ -8,7 +8,7 @@ import type { RunWorkflows } from './run-workflows';
 const EVERY_MS = 1_000;
 /** Runs and wishes handed over in one look, at most; the rest waits for the next one. */
 const AT_ONCE = 100;
-/** Looks between two clearings of forgotten idempotency keys. */
+/** Looks between two clearings of expired idempotency keys and tickets. */
 const CLEAR_EVERY = 60;
 const CLEARED_AT_ONCE = 1_000;
 /** Key of the advisory lock that the elected process holds. */
@@ -56,7 +56,7 @@ export class Reconciler {
     await this.startRuns();
     await this.repeatWishes();
     // The first look clears as well: a process that never lives for a minute must not leave them for ever.
-    if (this.looks % CLEAR_EVERY === 1) await this.clearKeys();
+    if (this.looks % CLEAR_EVERY === 1) await this.clearExpired();
   }
 
   private async isElected(): Promise<boolean> {
@@ -139,10 +139,14 @@ export class Reconciler {
     });
   }
 
-  private async clearKeys(): Promise<void> {
+  private async clearExpired(): Promise<void> {
     await this.deps.db.query(
       `delete from idempotency_keys where (tenant, route, key) in
          (select tenant, route, key from idempotency_keys where expires_at < now() limit $1)`,
+      [CLEARED_AT_ONCE],
+    );
+    await this.deps.db.query(
+      `delete from stream_tickets where hash in (select hash from stream_tickets where expires_at < now() limit $1)`,
       [CLEARED_AT_ONCE],
     );
   }

@@ -52,6 +52,8 @@ describe('WebSocket of a run', () => {
       type: 'welcome',
       session_id: expect.stringMatching(/^ses_/) as string,
       heartbeat_ms: 15_000,
+      window: null,
+      max_subs: 1,
     });
     expect(subscribed).toMatchObject({
       type: 'subscribed',
@@ -191,8 +193,10 @@ describe('WebSocket client that breaks the rules', () => {
     ['after=', 'invalid_cursor'],
     ['after=1&after=2', 'invalid_cursor'],
     ['after=99', 'cursor_ahead'],
-    ['ticket=x', 'invalid_request'],
-    ['types=run.created', 'invalid_request'],
+    ['types=created', 'invalid_request'],
+    ['deltas=no', 'invalid_request'],
+    ['window=0', 'invalid_request'],
+    ['limit=1', 'invalid_request'],
     ['__proto__=1', 'invalid_request'],
   ])('is told about the query %s: %s, 4400', async (query, code) => {
     const run = await startedRun(api);
@@ -239,7 +243,7 @@ describe('WebSocket client that breaks the rules', () => {
     expect((await alive.closed())[0]).toBe(1000);
   });
 
-  test.each([['/ws'], ['/ws/runs'], ['/v1/stream'], ['//'], ['http://['], ['/ws/runs/a/b']])(
+  test.each([['/ws'], ['/ws/runs'], ['/v1/streams'], ['//'], ['http://['], ['/ws/runs/a/b']])(
     'gets the problem document at %s',
     async (path) => {
       const { head, body, request_id } = await raw(handshake(path));

@@ -113,17 +113,19 @@ describe('the event hub', () => {
   });
 
   test('gives a burst of 10,000 to every reader, also to one that sleeps through it', async () => {
-    const { opened, open } = gate();
+    let asleep = false;
     const quick = upTo(4).map(() => read(hub, run_id, { after: 0, head: 1 }));
-    const slow = read(hub, run_id, { after: 0, head: 1, pause: () => opened });
+    const slow = read(hub, run_id, { after: 0, head: 1, asleep: () => asleep });
     await slow.until(1);
+    asleep = true;
     for (const block of upTo(20)) await add(upTo(500).map((n) => fact(`b${block}.${n}`)));
     await Promise.all(quick.map((reader) => reader.until(10_001)));
     // What is kept for live readers is bounded; the slow one held nothing up and cost nothing.
     expect(hub['topics'].get(run_id)?.['ring'].length).toBeLessThanOrEqual(512);
     expect(slow.seqs()).toEqual([1]);
     await complete();
-    open();
+    asleep = false;
+    slow.next();
     await Promise.all([...quick, slow].map(({ over }) => over));
     for (const reader of [...quick, slow]) expect(reader.seqs()).toEqual(upTo(10_002));
   });
@@ -195,17 +197,50 @@ describe('the event hub', () => {
     });
   });
 
-  test('lets a reader go that is told to stop, and one that stops asking', async () => {
-    const aborted = read(hub, run_id, { after: 1, head: 1 });
-    const early = new AbortController();
-    early.abort();
-    for await (const _ of hub.follow(run_id, { after: 0, head: 1 }, early.signal))
-      throw new Error('It reads on.');
-    for await (const _ of hub.follow(run_id, { after: 0, head: 1 }, new AbortController().signal)) break;
-    expect(hub['topics'].get(run_id)?.readers).toBe(1);
-    await eventually(() => hub['topics'].get(run_id)?.['waiting'].size === 1);
-    await stopAll(aborted);
-    expect(aborted.items).toEqual([]);
+  test('lets a reader go that is told to stop, also while the table is read for it', async () => {
+    const live = read(hub, run_id, { after: 1, head: 1 });
+    const behind = read(hub, run_id, { after: 0, head: 1 });
+    expect(hub.readers).toBe(2);
+    await stopAll(behind, live);
+    expect(hub.readers).toBe(0);
+    await complete();
+    expect([...live.items, ...behind.items]).toEqual([]);
+  });
+
+  test('reads once for all that begin at the same place, and makes what they share once', async () => {
+    await add(upTo(20).map((n) => fact(`f${n}`)));
+    let reads = 0;
+    const counted: Tx = {
+      async query<Row extends object>(text: string, values?: unknown[]) {
+        reads += 1;
+        return test_db.db.query<Row>(text, values);
+      },
+    };
+    const other = await openHub(test_db, { db: counted });
+    clearInterval(other['poll']);
+    const readers = upTo(1_000).map(() => read(other, run_id, { after: 0, head: 21 }));
+    await Promise.all(readers.map((reader) => reader.until(21)));
+    expect(reads).toBeLessThanOrEqual(4);
+    reads = 0;
+    await add([fact('live')]);
+    await Promise.all(readers.map((reader) => reader.until(22)));
+    expect(reads).toBeLessThanOrEqual(2);
+    // One object for all: what is made of an event for one wire is made once.
+    expect(new Set(readers.map(({ items }) => items.at(-1))).size).toBe(1);
+    await stopAll(...readers);
+    await other.close();
+  });
+
+  test('says how old the newest event is that it read', async () => {
+    const lags: number[] = [];
+    const other = await openHub(test_db, { onLag: (ms) => lags.push(ms) });
+    const reader = read(other, run_id, { after: 1, head: 1 });
+    await add([fact('a')]);
+    await reader.until(2);
+    expect(lags).toEqual([expect.any(Number)]);
+    expect(lags[0]).toBeGreaterThanOrEqual(0);
+    await stopAll(reader);
+    await other.close();
   });
 
   test('goes on when a read fails', async () => {
@@ -271,12 +306,13 @@ describe('the event hub', () => {
     }
   });
 
-  test('ends its readers and leaves nothing when it closes', async () => {
+  test('ends its readers with an error and leaves nothing when it closes', async () => {
     const other = await openHub(test_db);
     const reader = read(other, run_id, { after: 0, head: 1 });
+    const over = expect(reader.over).rejects.toThrow('The hub is closed.');
     await reader.until(1);
     await other.close();
-    await reader.over;
+    await over;
     expect(other['topics'].size).toBe(0);
   });
 });

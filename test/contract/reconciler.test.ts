@@ -1,4 +1,6 @@
 import { connectionOptions } from '../../src/db/database';
+import { createApiKey } from '../../src/db/api-keys';
+import { createStreamTicket } from '../../src/db/stream-tickets';
 import { newId } from '../../src/db/new-id';
 import { Reconciler } from '../../src/runs/reconcile';
 import { createTestDatabase, type TestDatabase } from '../support/database';
@@ -153,6 +155,19 @@ describe('the reconciler', () => {
     const keys = () => test_db.db.query('select key from idempotency_keys');
     await eventually(async () => (await keys()).length === 1);
     expect(await keys()).toEqual([{ key: 'young' }]);
+  });
+
+  test('forgets tickets that expired and keeps the others', async () => {
+    const { id } = await createApiKey(test_db.db, 'tenant', 'key');
+    const key = { id, tenant: 'tenant', scopes: [], limits: {} };
+    for (const expires_in_s of [-60, 60, 120]) {
+      await createStreamTicket(test_db.db, { key, run_id: null, expires_in_s });
+    }
+    begin();
+    const tickets = () => test_db.db.query('select 1 from stream_tickets where expires_at > now()');
+    const all = () => test_db.db.query('select 1 from stream_tickets');
+    await eventually(async () => (await all()).length === 2);
+    expect(await tickets()).toHaveLength(2);
   });
 
   test('is one of all processes; another takes over when its connection is lost', async () => {

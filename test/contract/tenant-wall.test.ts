@@ -13,6 +13,7 @@ const FORGETFUL = [
   'idempotency_keys',
   'todos',
   'model_calls',
+  'stream_tickets',
 ].map((table) => `select tenant from ${table}`);
 
 describe('the wall between tenants', () => {

@@ -6,12 +6,14 @@ import { createRateLimits, type Quotas } from '../../src/api/rate-limits';
 import { routesOf } from '../../src/api/routes';
 import { serve } from '../../src/api/serve';
 import { SOCKET_LIMITS } from '../../src/api/socket-limits';
-import { STREAM_LIMITS } from '../../src/api/stream/limits';
+import { STREAM_LIMITS, type StreamLimits } from '../../src/api/stream/limits';
+import { OpenStreams } from '../../src/api/stream/open-streams';
 import type { Run } from '../../src/contracts/run';
 import type { Rules } from '../../src/contracts/rules';
-import { createApiKey } from '../../src/db/api-keys';
+import { acceptedApiKeys, createApiKey } from '../../src/db/api-keys';
 import { openDatabase } from '../../src/db/database';
 import { append, type NewEvent, type RunChange } from '../../src/events/append';
+import { useStreamTicket } from '../../src/db/stream-tickets';
 import { EventHub } from '../../src/events/hub';
 import { createInputCheck } from '../../src/planning/input-check';
 import { loadTools } from '../../src/tools/load-tools';
@@ -37,7 +39,10 @@ const FINISH_WITHIN_MS = 100;
 const QUOTAS: Quotas = { submits: 1_000_000, writes: 1_000_000, reads: 1_000_000, streams: 1_000_000 };
 
 export interface ApiServerOptions {
-  settings?: Partial<Omit<ApiSettings, 'quotas'>> & { quotas?: Partial<Quotas> };
+  settings?: Partial<Omit<ApiSettings, 'quotas' | 'stream'>> & {
+    quotas?: Partial<Quotas>;
+    stream?: Partial<StreamLimits>;
+  };
   /** Runs on the database of another server, which must outlive it. */
   database?: TestDatabase;
   /** Development keys are refused. */
@@ -98,17 +103,6 @@ export async function startApiServer({
   const server_url = viaUrl?.(database.url) ?? database.url;
   const db = openDatabase({ url: server_url, pool: 10, name: 'api under test' });
   const hub = new EventHub({ url: server_url, db, onFault: () => undefined });
-  // Every reader leaves its topic however it ends: what is left over here is a leak.
-  let readers = 0;
-  const follow = hub.follow.bind(hub);
-  hub.follow = async function* (...args) {
-    readers += 1;
-    try {
-      yield* follow(...args);
-    } finally {
-      readers -= 1;
-    }
-  };
   const own = await createApiKey(database.db, 'tenant_own', 'own');
   const foreign = await createApiKey(database.db, 'tenant_foreign', 'foreign');
   const workflows = recordWorkflows();
@@ -118,9 +112,15 @@ export async function startApiServer({
     db,
     findKey: keys.find,
     forgetKey: keys.forget,
+    useTicket: (ticket) => useStreamTicket(db, ticket, { production }),
     limits: createRateLimits({ db, quotas }),
     load: { overloaded: () => false },
     hub,
+    streams: new OpenStreams({
+      limits: { ...STREAM_LIMITS, ...settings?.stream },
+      acceptedKeys: (ids) => acceptedApiKeys(db, ids, { production }),
+      onFault: () => undefined,
+    }),
     workflows,
     tools: loadTools([]),
     checkInput: createInputCheck(),
@@ -136,8 +136,8 @@ export async function startApiServer({
       temporal_namespace: 'default',
       temporal_ui_url: 'http://temporal.test',
       open_runs: 1_000_000,
-      stream: STREAM_LIMITS,
       ...settings,
+      stream: { ...STREAM_LIMITS, ...settings?.stream },
       quotas,
     },
     stopping: new AbortController(),
@@ -192,7 +192,8 @@ export async function startApiServer({
     unsentBytes: () => [...served.connections].reduce((sum, { writableLength }) => sum + writableLength, 0),
     connections: () => served.connections.size,
     sockets: () => served.connections,
-    readers: () => readers,
+    // Every reader leaves its topic however it ends: what is left over here is a leak.
+    readers: () => hub.readers,
     async stop() {
       await served.close();
       await keys.close();

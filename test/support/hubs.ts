@@ -1,5 +1,5 @@
 import { EventHub, type HubDeps } from '../../src/events/hub';
-import type { StreamItem } from '../../src/events/topic';
+import type { StreamItem } from '../../src/events/batch';
 import type { TestDatabase } from './database';
 import { eventually } from './eventually';
 
@@ -20,31 +20,47 @@ export interface Reader {
   seqs(): number[];
   /** Waits until it has that number. */
   until(seq: number): Promise<void>;
+  /** Takes what there is, once it is awake. */
+  next(): void;
   stop(): void;
   /** Resolves when its stream is over. */
   over: Promise<void>;
 }
 
-/** Reads a run until its stream is over or the reader is stopped. `pause` is awaited after each batch. */
+/** Reads a run until its stream is over or the reader is stopped. While `asleep`, it takes nothing. */
 export function read(
   hub: EventHub,
   run_id: string,
-  { after, head, pause }: { after: number; head: number; pause?: () => Promise<void> },
+  { after, head, asleep = () => false }: { after: number; head: number; asleep?: () => boolean },
 ): Reader {
   const items: StreamItem[] = [];
-  const stopped = new AbortController();
   const seqs = () => items.flatMap((item) => (item.kind === 'event' ? [item.event.seq] : []));
-  const over = (async () => {
-    for await (const batch of hub.follow(run_id, { after, head }, stopped.signal)) {
-      items.push(...batch);
-      await pause?.();
-    }
-  })();
+  let end: (error?: Error) => void;
+  const over = new Promise<void>((resolve, reject) => (end = (error) => (error ? reject(error) : resolve())));
+  const following = hub.follow(
+    run_id,
+    { after, head },
+    {
+      wants: () => !asleep(),
+      haveRead: () => undefined,
+      take: (batch) => {
+        items.push(...batch.items);
+        return batch.last.seq;
+      },
+      over: () => end(),
+      lost: (error) => end(error),
+    },
+  );
+  following.next();
   return {
     items,
     seqs,
     over,
-    stop: () => stopped.abort(),
+    next: () => following.next(),
+    stop: () => {
+      following.stop();
+      end();
+    },
     until: (seq) =>
       eventually(() => (seqs().at(-1) ?? 0) >= seq, { within_ms: 15_000, what: `event ${seq}` }).then(
         () => undefined,

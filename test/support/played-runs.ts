@@ -11,6 +11,13 @@ export function facts(from: number, count: number, chars = 20): NewEvent[] {
   }));
 }
 
+/** Pieces of a text that is being generated; no activity writes them yet. */
+export function deltas(from: number, count: number, chars = 20): NewEvent[] {
+  return facts(from, count, chars).map(
+    (event) => ({ ...event, key: `delta-${event.key}`, type: 'generation.delta' }) as unknown as NewEvent,
+  );
+}
+
 /** A run at work: queued, then running. Its last number is 2. */
 export async function startedRun(api: ApiServer): Promise<Run> {
   const run = await api.submit();

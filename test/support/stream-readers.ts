@@ -26,6 +26,8 @@ export interface SseReader {
 }
 
 interface SseOptions {
+  /** Null sends none. */
+  key?: string | null;
   /** Takes nothing from the network before `read()`. */
   reading?: boolean;
   headers?: Record<string, string>;
@@ -38,7 +40,7 @@ interface SseOptions {
 export async function openSse(
   api: Door,
   path: string,
-  { reading = true, headers = {}, port = api.port, method = 'GET' }: SseOptions = {},
+  { key = api.keys.own, reading = true, headers = {}, port = api.port, method = 'GET' }: SseOptions = {},
 ): Promise<SseReader> {
   const req = request({
     host: '127.0.0.1',
@@ -46,7 +48,11 @@ export async function openSse(
     path,
     method,
     agent: false,
-    headers: { accept: 'text/event-stream', authorization: `Bearer ${api.keys.own}`, ...headers },
+    headers: {
+      accept: 'text/event-stream',
+      ...(key === null ? {} : { authorization: `Bearer ${key}` }),
+      ...headers,
+    },
   }).end();
   const [reply] = (await once(req, 'response')) as [IncomingMessage];
   req.on('error', () => undefined);
@@ -95,15 +101,24 @@ interface WsOptions {
   key?: string | null;
   protocols?: string[];
   port?: number;
+  headers?: Record<string, string>;
 }
+
+/** Frames of one type that came. */
+export const framesOf = (reader: WsReader, type: string) =>
+  reader.frames().filter((frame) => frame.type === type);
+
+/** Waits until the server has said something of that type, and gives the first. */
+export const told = (reader: WsReader, type: string, count = 1) =>
+  eventually(() => framesOf(reader, type)[count - 1], { what: `frame ${count} of type ${type}` });
 
 /** Opens a WebSocket and keeps what comes. */
 export async function openWs(
   api: Door,
   path: string,
-  { key = api.keys.own, protocols = [], port = api.port }: WsOptions = {},
+  { key = api.keys.own, protocols = [], port = api.port, headers: more = {} }: WsOptions = {},
 ): Promise<WsReader> {
-  const headers = key === null ? {} : { authorization: `Bearer ${key}` };
+  const headers = key === null ? more : { authorization: `Bearer ${key}`, ...more };
   const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`, protocols, {
     headers,
     perMessageDeflate: false,

@@ -1,5 +1,7 @@
 import { CancelRun, Run } from '../../contracts/run';
 import { isTerminal } from '../../contracts/run-status';
+import type { ApiKey } from '../../db/api-keys';
+import type { RunRow } from '../../db/runs';
 import { cancelRun as cancel } from '../../runs/cancel';
 import type { ApiDeps } from '../deps';
 import { route } from '../route';
@@ -19,18 +21,29 @@ export function cancelRun(deps: ApiDeps) {
       200: { description: 'The run is over.', schema: Run },
     },
     failures: ['not_found'],
-    async handle({ req, res, body: { reason = null }, caller: { id: actor, tenant }, records }) {
-      const { id } = await requireRun(records, tenant, req.params.id);
-      const run = await cancel(
-        {
-          records,
-          workflows: deps.workflows,
-          onNotWoken: (run_id, err) =>
-            deps.log.warn({ run_id, err }, 'The workflow could not be woken; it is woken later.'),
-        },
-        { tenant, run_id: id, reason, actor, now: new Date() },
-      );
+    async handle({ req, res, body: { reason = null }, caller }) {
+      const run = await cancelFor(deps, caller, req.params.id, reason);
       res.status(isTerminal(run.status) ? 200 : 202).json(runView(run, deps.settings));
     },
   });
+}
+
+/** Wishes a run of the caller's tenant cancelled. @throws Refusal `not_found`. */
+export async function cancelFor(
+  deps: ApiDeps,
+  { id: actor, tenant }: ApiKey,
+  run_id: unknown,
+  reason: string | null,
+): Promise<RunRow> {
+  const records = deps.db.of(tenant);
+  const { id } = await requireRun(records, tenant, run_id);
+  return cancel(
+    {
+      records,
+      workflows: deps.workflows,
+      onNotWoken: (run_id, err) =>
+        deps.log.warn({ run_id, err }, 'The workflow could not be woken; it is woken later.'),
+    },
+    { tenant, run_id: id, reason, actor, now: new Date() },
+  );
 }

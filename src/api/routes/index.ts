@@ -3,6 +3,7 @@ import type { Route } from '../route';
 import { cancelRun } from './cancel-run';
 import { deleteRun, patchRun } from './change-run';
 import { createApiKey } from './create-api-key';
+import { createTicket } from './create-ticket';
 import { docs, docsFile, openApi } from './docs';
 import { getError, listErrors } from './errors';
 import { getRun } from './get-run';
@@ -28,6 +29,7 @@ export function routesOf(deps: ApiDeps): Route[] {
     deleteRun(deps),
     cancelRun(deps),
     readEvents(deps),
+    createTicket(),
     listPlans(),
     getPlan(),
     listSteps(),

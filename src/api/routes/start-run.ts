@@ -7,6 +7,7 @@ import { submitRun } from '../../runs/submit';
 import type { ApiDeps } from '../deps';
 import { route, type Exchange } from '../route';
 import { runView } from '../run-view';
+import { filterOf } from '../stream/filter';
 import { sendEvents } from '../stream/sse';
 import { PREFER, PREFERENCE_APPLIED, waitFor, waitPreferred } from '../wait';
 import { requireRun } from './get-run';
@@ -94,8 +95,9 @@ type Submit = Exchange<unknown, SubmitRun>;
 
 /** A client that is cut off goes on at `Location`, with the number of the last event it has. */
 async function submitAndStream(deps: ApiDeps, exchange: Submit): Promise<void> {
+  deps.streams.requireRoom(exchange.caller.id);
   const run = await submit(deps, exchange);
-  await sendEvents(deps, exchange.records, exchange.res, run, run.first_seq - 1);
+  sendEvents(deps, exchange.res, run, { after: run.first_seq - 1, filter: filterOf({}) });
 }
 
 async function submit(deps: ApiDeps, { req, res, body, caller, records }: Submit): Promise<RunRow> {

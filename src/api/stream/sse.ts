@@ -1,99 +1,160 @@
 import type { Response } from 'express';
-import { isTerminal } from '../../contracts/run-status';
-import type { Records } from '../../db/database';
+import { isTerminal, statusOf } from '../../contracts/run-status';
 import type { RunRow } from '../../db/runs';
-import type { StreamItem } from '../../events/topic';
+import type { StreamItem } from '../../events/batch';
+import type { StoredEvent } from '../../events/read';
+import { callerOf } from '../authenticate';
 import type { ApiDeps } from '../deps';
-import { requireRun } from '../routes/get-run';
-import { drained } from './patience';
+import { Delivery, type Wire } from './delivery';
+import type { Filter } from './filter';
+import type { OpenStream } from './open-streams';
+import { Outflow } from './outflow';
 
 /** Pause after which a client that was cut off connects again, milliseconds. */
 const RETRY_MS = 2_000;
-/** What is handed over at once, characters: a batch may hold hundreds of large events. */
-const CHUNK_CHARS = 65_536;
+/** Time that a client gets to take the rest when the stream must end now, milliseconds. */
+const ENDS_WITHIN_MS = 1_000;
 /** Proxies hold short chunks back: a heartbeat fills their buffer. */
 const HEARTBEAT = `: heartbeat ${' '.repeat(2_048)}\n\n`;
+
+const WIRE: Wire = {
+  key: 'sse',
+  piece_chars: 65_536, // a batch may hold hundreds of large events: in pieces it can wait
+  item: frameOf,
+  position: (seq) => `id: ${seq}\n${frame('stream.position', { seq })}`,
+  pack: (text) => Buffer.from(text),
+};
+
+/**
+ * The same in chunks of HTTP/1.1 (RFC 9112 §7.1), made once for all readers: written to the socket itself they cost half of what a
+ * response takes to make them for each.
+ */
+const CHUNKED_WIRE: Wire = { ...WIRE, key: 'sse chunked', pack: chunk };
+const HEARTBEATS = new Map([WIRE, CHUNKED_WIRE].map((wire) => [wire, wire.pack(HEARTBEAT)]));
 
 /**
  * Sends the events of a run after a number as server-sent events, to its end. A disconnect cancels nothing.
  * @param after a number that the run has, from `positionOf`
+ * @throws Refusal `too_many_streams`, before anything is sent
  */
-export async function sendEvents(
+export function sendEvents(
   deps: ApiDeps,
-  records: Records,
   res: Response,
   run: RunRow,
-  after: number,
-): Promise<void> {
+  { after, filter }: { after: number; filter: Filter },
+): void {
   if (isTerminal(run.status) && after >= run.last_seq) {
     res.status(204).end(); // tells an EventSource not to come back
     return;
   }
-  const { heartbeat_ms, patience_ms } = deps.settings.stream;
-  const gone = new AbortController();
-  res.on('close', () => gone.abort());
   if (res.closed) return; // while its run was looked up: nobody would ever say so again
-  res.status(200).set({
-    'Content-Type': 'text/event-stream; charset=utf-8',
-    'Cache-Control': 'no-cache, no-transform',
-    'X-Accel-Buffering': 'no',
-  });
-  if (res.req.method === 'HEAD') return void res.end();
-  res.write(`retry: ${RETRY_MS}\n\n`);
-  const heartbeat = setInterval(() => res.write(HEARTBEAT), heartbeat_ms);
-  try {
-    for await (const items of deps.hub.follow(run.id, { after, head: run.last_seq }, gone.signal)) {
-      for (const text of chunksOf(items)) {
-        const free = res.write(text);
-        if (gone.signal.aborted) return;
-        if (free || (await drained(whenDrained(res), patience_ms))) continue;
-        res.destroy(); // it has its last number and may come back
-        return;
-      }
-    }
-    if (gone.signal.aborted) return;
-    await sayEnd(records, res, run);
-  } finally {
-    clearInterval(heartbeat);
+  const head = () =>
+    res.status(200).set({
+      'Content-Type': 'text/event-stream; charset=utf-8',
+      'Cache-Control': 'no-cache, no-transform',
+      'X-Accel-Buffering': 'no',
+    });
+  if (res.req.method === 'HEAD') return void head().end();
+  const stream = new EventStream(deps, res, run.id, { after, head: run.last_seq, filter });
+  deps.streams.open(stream);
+  head().write(`retry: ${RETRY_MS}\n\n`);
+  stream.begin();
+}
+
+/** One client that reads one run. */
+class EventStream implements OpenStream {
+  readonly key_id: string;
+  private readonly wire: Wire;
+  private readonly outflow: Outflow;
+  private readonly delivery: Delivery;
+
+  constructor(
+    private readonly deps: ApiDeps,
+    private readonly res: Response,
+    run_id: string,
+    { after, head, filter }: { after: number; head: number; filter: Filter },
+  ) {
+    this.key_id = callerOf(res).id;
+    // The socket is not ours yet while an earlier reply on the same connection is under way; HTTP/1.0 has no chunks.
+    const { socket } = res;
+    this.wire = socket !== null && res.req.httpVersion === '1.1' ? CHUNKED_WIRE : WIRE;
+    const to = this.wire === CHUNKED_WIRE ? socket! : res;
+    const outlet = {
+      waiting: () => res.writableLength,
+      write: (bytes: Buffer, taken?: () => void) => void (taken ? to.write(bytes, taken) : to.write(bytes)),
+    };
+    this.outflow = new Outflow(outlet, deps.settings.stream.patience_ms, {
+      onRoom: () => this.delivery.next(),
+      onStuck: () => void res.destroy(), // it has its last number and may come back
+    });
+    this.delivery = new Delivery({
+      wire: this.wire,
+      filter,
+      outflow: this.outflow,
+      window: null,
+      mayRead: () => true,
+      onRead: () => undefined,
+      onOver: (end) => this.sayEnd(end),
+      onLost: (err) => {
+        deps.log.warn({ err, run_id }, 'A stream of events broke off.');
+        res.destroy(); // a stream that ends without its end means reconnect
+      },
+    });
+    this.delivery.following = deps.hub.follow(run_id, { after, head }, this.delivery);
+    res.on('close', () => this.leave());
+  }
+
+  begin(): void {
+    this.delivery.next();
+  }
+
+  beat(): void {
+    if (this.outflow.full) return;
+    this.delivery.tellPosition();
+    this.outflow.write(HEARTBEATS.get(this.wire)!);
+  }
+
+  revoke(): void {
+    this.finish('', ENDS_WITHIN_MS); // without its end: the client comes back and is refused
+  }
+
+  sayGoodbye(reconnect_after_ms: number): void {
+    this.finish(`retry: ${reconnect_after_ms}\n\n`, ENDS_WITHIN_MS);
+  }
+
+  private sayEnd({ type, seq }: StoredEvent): void {
+    const text = frame('stream.end', { status: statusOf(type), last_seq: seq });
+    this.finish(text, this.deps.settings.stream.patience_ms);
+  }
+
+  /** @param within_ms time the client gets to take what still waits for it */
+  private finish(text: string, within_ms: number): void {
+    this.leave();
+    this.res.end(text);
+    const late = setTimeout(() => this.res.destroy(), within_ms);
+    this.res.on('close', () => clearTimeout(late));
+  }
+
+  private leave(): void {
+    this.delivery.following!.stop();
+    this.outflow.close();
+    this.deps.streams.close(this);
   }
 }
 
-/** A stream that is over says so; one that only breaks off does not, and its reader comes back. */
-async function sayEnd(records: Records, res: Response, { id, tenant }: RunRow): Promise<void> {
-  const { status, last_seq } = await requireRun(records, tenant, id);
-  if (isTerminal(status)) res.write(frame('stream.end', JSON.stringify({ status, last_seq })));
-  res.end();
-}
-
-/** Frames as text, in pieces that may wait in the buffer of a slow reader. */
-function* chunksOf(items: StreamItem[]): Generator<string> {
-  let text = '';
-  for (const item of items) {
-    text += frameOf(item);
-    if (text.length < CHUNK_CHARS) continue;
-    yield text;
-    text = '';
-  }
-  if (text !== '') yield text;
+function chunk(text: string): Buffer {
+  return Buffer.from(`${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`);
 }
 
 function frameOf(item: StreamItem): string {
-  if (item.kind === 'event') return `id: ${item.event.seq}\n${frame(item.event.type, item.event.json)}`;
+  if (item.kind === 'event') {
+    // JSON has no line breaks of its own, so one `data` line carries it.
+    return `id: ${item.event.seq}\nevent: ${item.event.type}\ndata: ${item.event.json}\n\n`;
+  }
   const { from, to, reason } = item;
-  return `id: ${to}\n${frame('stream.gap', JSON.stringify({ from, to, reason }))}`;
+  return `id: ${to}\n${frame('stream.gap', { from, to, reason })}`;
 }
 
-/** JSON has no line breaks of its own, so one `data` line carries it. */
-function frame(type: string, json: string): string {
-  return `event: ${type}\ndata: ${json}\n\n`;
-}
-
-function whenDrained(res: Response): Promise<void> {
-  return new Promise((resolve) => {
-    const go = () => {
-      res.off('drain', go).off('close', go);
-      resolve();
-    };
-    res.on('drain', go).on('close', go);
-  });
+function frame(type: string, data: object): string {
+  return `event: ${type}\ndata: ${JSON.stringify(data)}\n\n`;
 }

@@ -3,21 +3,26 @@ import type { Duplex } from 'node:stream';
 import { parse as parseQuery } from 'node:querystring';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { Refusal } from '../../contracts/refusal';
-import type { ApiDeps } from '../deps';
+import type { ApiDeps, ApiSettings } from '../deps';
 import { refuseOver } from '../raw-problem';
 import { requestFault, shownPath } from '../request-fault';
-import { serveSession } from './ws-session';
+import { WsSession } from './ws-session';
 
 const PROTOCOL = 'longhaul.v1';
 /** Size of a frame that a client sends, bytes; larger ones close the socket with 1009. */
 const MAX_FRAME = 65_536;
 /** Time that clients get to answer when the server stops, milliseconds. */
 const GOODBYE_WITHIN_MS = 1_000;
-const PATH = /^\/ws\/runs\/([^/]+)\/?$/;
+const ONE_RUN = /^\/ws\/runs\/([^/]+)\/?$/;
+const MANY_RUNS = /^\/v1\/stream\/?$/;
 /** Headers that ask for another protocol on the same connection. */
 const UPGRADE_HEADERS = new Set(['connection', 'upgrade', 'http2-settings']);
 
-/** Serves `GET /ws/runs/{id}` on a server. @returns what ends all sessions, with 1001, and resolves when they have. */
+/**
+ * Serves `GET /v1/stream` and `GET /ws/runs/{id}` on a server.
+ * @returns what ends all streams of the process: sockets with `goodbye` and 1001, server-sent events with a `retry`; resolves when the
+ *   sockets are closed
+ */
 export function attachWebSocket(server: Server, deps: ApiDeps): { close(): Promise<void> } {
   const { public_url } = deps.settings;
   const sockets = new WebSocketServer({
@@ -40,30 +45,43 @@ export function attachWebSocket(server: Server, deps: ApiDeps): { close(): Promi
       return refuseOver(socket, fault, { public_url, path: shownPath(req) });
     }
     const path = pathOf(req);
-    const run_id = PATH.exec(path)?.[1];
-    if (run_id === undefined) {
-      const refusal = new Refusal('not_found', 'No WebSocket is served at this address.');
-      return refuseOver(socket, refusal, { public_url, path });
-    }
+    const run_id = ONE_RUN.exec(path)?.[1] ?? null;
+    const refusal =
+      run_id === null && !MANY_RUNS.test(path)
+        ? new Refusal('not_found', 'No WebSocket is served at this address.')
+        : refusalOfOrigin(req.headers.origin, deps.settings);
+    if (refusal !== null) return refuseOver(socket, refusal, { public_url, path });
     const query = { ...parseQuery((req.url ?? '').slice(path.length + 1)) };
     sockets.handleUpgrade(req, socket, head, (ws: WebSocket) => {
-      serveSession(deps, ws, { run_id, query, headers: req.headers }).catch((err: unknown) => {
-        deps.log.error({ err, run_id }, 'A WebSocket session broke off.');
-        ws.terminate();
-      });
+      new WsSession(deps, ws, socket, { run_id, query, headers: req.headers }).begin();
     });
   });
   return {
     async close() {
       const open = [...sockets.clients];
       sockets.close();
-      await Promise.all(open.map(sayGoodbye));
+      deps.streams.drain();
+      await Promise.all(open.map(closed));
     },
   };
 }
 
-/** Closes a socket with 1001 and waits until it is; one whose client does not answer would hold the process for long. */
-function sayGoodbye(ws: WebSocket): Promise<void> {
+/**
+ * Browsers send cookies and reach inner networks from any web site, and say which one it is; other clients say nothing. Refused at the
+ * handshake, where it costs least: browsers tell their scripts no more of a close code than of a refused handshake.
+ */
+function refusalOfOrigin(
+  origin: string | undefined,
+  { public_url, allowed_origins }: Pick<ApiSettings, 'public_url' | 'allowed_origins'>,
+): Refusal | null {
+  if (origin === undefined || origin === new URL(public_url).origin || allowed_origins.includes(origin)) {
+    return null;
+  }
+  return new Refusal('origin_refused', 'Scripts of this web site may not open WebSockets here.');
+}
+
+/** Waits until a socket is closed, with 1001 where nothing was said yet; one whose client does not answer would hold the process for long. */
+function closed(ws: WebSocket): Promise<void> {
   return new Promise((resolve) => {
     const late = setTimeout(() => ws.terminate(), GOODBYE_WITHIN_MS);
     ws.once('close', () => {

@@ -1,183 +1,339 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
 import { z } from 'zod';
-import { FAILURES, type FailureCode } from '../../contracts/failure';
+import { FAILURES } from '../../contracts/failure';
 import { Refusal } from '../../contracts/refusal';
-import { isTerminal } from '../../contracts/run-status';
-import type { RunRow } from '../../db/runs';
 import { newId } from '../../db/new-id';
+import type { Admission } from '../../db/stream-tickets';
 import { positionOf } from '../../events/position';
-import type { StreamItem } from '../../events/topic';
-import { keyOf, requireScope, secretIn } from '../authenticate';
+import { admissionOf, keyOf, refuseOtherRun, requireScope, secretIn } from '../authenticate';
 import { parse } from '../body';
 import type { ApiDeps } from '../deps';
+import { shed } from '../load';
+import { countText } from '../query';
 import { countRequest } from '../rate-limits';
+import { cancelFor } from '../routes/cancel-run';
 import { requireRun } from '../routes/get-run';
 import { runView } from '../run-view';
 import { parseCursor } from './cursor';
-import type { StreamLimits } from './limits';
-import { drained } from './patience';
+import { filterFields, filterOf } from './filter';
+import { FrameRate } from './frame-rate';
+import type { OpenStream } from './open-streams';
+import { Outflow } from './outflow';
+import { frameIn, messageOf, type ClientFrame } from './ws-frames';
+import { Subscriptions } from './ws-subscriptions';
 
-/** Unsent bytes above which nothing more is sent until the client has read. */
-const HIGH_WATER = 1_000_000;
-/** The one subscription that the address implies. */
+/** Runs that one socket may read at once. */
+const MAX_SUBS = 100;
+/** The one subscription that the address of a run implies. */
 const SUB = 'run';
+/** Largest number of unacknowledged events that a client may ask to be held to. */
+const MAX_WINDOW = 10_000;
+/** Time that a client gets to answer when its socket is closed early, milliseconds. */
+const CLOSES_WITHIN_MS = 2_000;
 
-const Frame = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('auth'), token: z.string().max(200) }),
-  z.strictObject({ type: z.literal('ping'), t: z.union([z.number(), z.string().max(100)]).optional() }),
-]);
-type Frame = z.infer<typeof Frame>;
-
-const Query = z.strictObject({ after: z.unknown().optional() });
+const common = {
+  ticket: z.string().optional(),
+  window: countText(MAX_WINDOW).optional(),
+};
+const ManyQuery = z.strictObject(common);
+const OneQuery = z.strictObject({ ...common, ...filterFields, after: z.unknown().optional() });
 
 export interface SessionRequest {
-  run_id: string;
-  query: object;
+  /** The run that the address names; null where the client subscribes. */
+  run_id: string | null;
+  query: Record<string, unknown>;
   headers: IncomingHttpHeaders;
 }
 
+type State =
+  | { name: 'authenticating'; limit: NodeJS.Timeout }
+  | { name: 'admitting' }
+  | { name: 'serving'; admission: Admission; subscriptions: Subscriptions }
+  | { name: 'closed' };
+
 /**
- * One reader of one run:
+ * One WebSocket, with any number of runs or with one.
  *
- *   authenticating   a key from the headers, or the frame `auth` within 5 s; else 4401
- *   following        `welcome`, `subscribed`, then `event` … `end`, and 1000
- *   closing          4400 a frame that is none, 4403 a key that may not read, 4404 no such run, 4429 too many streams opened, 4408 too slow, 4503 Postgres away
+ *   authenticating   waits for the frame `auth`, at most 5 s
+ *   admitting        the key is looked up: from the headers, of a ticket in the address, or from that frame
+ *   serving          `welcome`; then frames of the client, one after another, and events of its runs
+ *   closed           1000 all was said, 1001 the server stops, 4400 a frame that is none, 4401 no key (any more), 4403 not allowed,
+ *                    4404 no such run, 4408 too slow, 4429 too many frames or streams, 4503 Postgres away
  */
-export async function serveSession(deps: ApiDeps, ws: WebSocket, request: SessionRequest): Promise<void> {
-  const gone = new AbortController();
-  const { heartbeat_ms } = deps.settings.stream;
-  const { token, stop } = listenTo(ws, request.headers, gone, deps.settings.stream);
-  try {
-    const caller = await keyOf(deps, await token);
-    requireScope(caller, 'runs:read');
-    await countRequest(deps, caller, 'streams', null);
-    const records = deps.db.of(caller.tenant);
-    const run = await requireRun(records, caller.tenant, request.run_id);
-    const { after: cursor } = parse(Query, request.query, '/query');
-    const after = positionOf(parseCursor(cursor, '/query/after'), run);
-    send(ws, { type: 'welcome', session_id: newId('ses'), heartbeat_ms });
-    const subscribed = { type: 'subscribed', sub: SUB, from_seq: after + 1, head_seq: run.last_seq };
-    send(ws, { ...subscribed, run: runView(run, deps.settings) });
-    await follow(deps, ws, run, after, gone.signal);
-  } catch (error) {
-    const refusal =
-      error instanceof Refusal ? error : new Refusal('unavailable', 'The record cannot be reached.');
-    const { code, message, more } = refusal;
-    if (!(error instanceof Refusal))
-      deps.log.warn({ err: error, run_id: request.run_id }, 'A WebSocket session was ended.');
-    send(ws, { type: 'error', code, message, retryable: FAILURES[code].kind === 'retryable', ...more });
-    ws.close(closeCodeOf(refusal), code);
-  } finally {
-    stop();
+export class WsSession implements OpenStream {
+  key_id = '';
+  private state: State = { name: 'admitting' };
+  private readonly rate = new FrameRate(performance.now());
+  private readonly outflow: Outflow;
+  /** What the client asked for, in its order. */
+  private work: Promise<void> = Promise.resolve();
+  private whenRoom: () => void = () => undefined;
+  private alive = true;
+
+  constructor(
+    private readonly deps: ApiDeps,
+    private readonly ws: WebSocket,
+    socket: Duplex,
+    private readonly request: SessionRequest,
+  ) {
+    const outlet = {
+      waiting: () => ws.bufferedAmount,
+      // Without compression `ws` writes to the socket at once, so what it sends by itself stays in order with this.
+      write: (bytes: Buffer, taken?: () => void) => {
+        if (ws.readyState !== ws.OPEN) taken?.();
+        else if (taken === undefined) socket.write(bytes);
+        else socket.write(bytes, taken);
+      },
+    };
+    this.outflow = new Outflow(outlet, deps.settings.stream.patience_ms, {
+      onRoom: () => this.goOn(),
+      onStuck: () => this.close(4408, 'slow'),
+    });
+    ws.on('error', () => this.leave()); // `close` follows with the code that fits
+    ws.on('close', () => this.leave());
+    ws.on('pong', () => (this.alive = true));
+    ws.on('ping', (bytes: Buffer) => {
+      // Who asks without reading the answers gets no more of them: they would pile up here.
+      if (this.isWithinRate() && !this.outflow.full) ws.pong(bytes);
+    });
+    ws.on('message', (data: RawData, binary: boolean) => this.hear(data, binary));
   }
-}
 
-/** Hears the client for as long as the session lasts. `token` is the secret it shows, from its headers or its first frame. */
-function listenTo(ws: WebSocket, headers: IncomingHttpHeaders, gone: AbortController, limits: StreamLimits) {
-  const inHeaders = secretIn(headers);
-  let alive = true;
-  let show: (secret: string | null) => void = () => undefined;
-  const token =
-    inHeaders === null
-      ? new Promise<string | null>((resolve) => (show = resolve))
-      : Promise.resolve(inHeaders);
-  const limit = setTimeout(() => show(null), limits.auth_within_ms);
-  const heartbeat = setInterval(() => {
-    if (!alive) return ws.terminate();
-    alive = false;
-    ws.ping();
-  }, limits.heartbeat_ms);
-  // Who asks without reading the answers gets no more of them: they would pile up here.
-  ws.on('ping', (bytes) => ws.bufferedAmount <= HIGH_WATER && ws.pong(bytes));
-  ws.on('pong', () => (alive = true));
-  ws.on('error', () => gone.abort()); // `close` follows with the code that fits
-  ws.on('close', () => {
-    gone.abort();
-    show(null);
-  });
-  ws.on('message', (data: RawData, binary: boolean) => {
-    const frame = binary ? null : frameOf(data);
-    if (frame === null) {
-      send(ws, {
-        type: 'error',
-        code: 'invalid_request',
-        message: 'This is no frame that is known here.',
-        retryable: false,
-      });
-      return ws.close(4400, 'bad frame');
+  begin(): void {
+    const { headers, query, run_id } = this.request;
+    const secret = secretIn(headers);
+    if (secret !== null) return this.admit(() => this.byKey(secret));
+    if (query.ticket !== undefined) {
+      return this.admit(() => admissionOf(this.deps, query.ticket, run_id ?? undefined));
     }
-    if (frame.type === 'auth') show(frame.token);
-    else if (ws.bufferedAmount <= HIGH_WATER) send(ws, { type: 'pong', t: frame.t ?? null });
-  });
-  return {
-    token,
-    stop() {
-      clearTimeout(limit);
-      clearInterval(heartbeat);
-    },
-  };
-}
+    const late = new Refusal('unauthorized', 'No key came in time.');
+    const limit = setTimeout(() => this.refuse(late), this.deps.settings.stream.auth_within_ms);
+    this.state = { name: 'authenticating', limit };
+  }
 
-async function follow(
-  deps: ApiDeps,
-  ws: WebSocket,
-  run: RunRow,
-  after: number,
-  gone: AbortSignal,
-): Promise<void> {
-  const isOver = isTerminal(run.status) && after >= run.last_seq;
-  if (isOver) return sayEnd(ws, run); // else it would wait for an event that never comes
-  for await (const items of deps.hub.follow(run.id, { after, head: run.last_seq }, gone)) {
-    for (const item of items) {
-      const sent = sendText(ws, textOf(item));
-      if (gone.aborted) return;
-      if (ws.bufferedAmount <= HIGH_WATER || (await drained(sent, deps.settings.stream.patience_ms)))
-        continue;
-      ws.close(4408, 'slow');
+  beat(): void {
+    if (this.outflow.full) return; // it is slow, and let go for that when its time is over
+    if (!this.alive) return this.ws.terminate();
+    this.alive = false;
+    if (this.state.name === 'serving') this.state.subscriptions.tellPositions();
+    this.ws.ping();
+  }
+
+  revoke(): void {
+    this.refuse(new Refusal('unauthorized', 'The key is no longer accepted.'));
+  }
+
+  sayGoodbye(reconnect_after_ms: number): void {
+    this.send({ type: 'goodbye', reason: 'draining', reconnect_after_ms });
+    this.close(1001, 'The server stops.');
+  }
+
+  private hear(data: RawData, binary: boolean): void {
+    if (this.state.name === 'closed') return;
+    const frame = frameIn(data, binary);
+    if (frame?.type === 'ack' && this.state.name === 'serving') {
+      // One that says something new counts for nothing: there are at most as many as events were sent.
+      if (this.state.subscriptions.acknowledge(frame)) return;
+    }
+    if (!this.isWithinRate()) return;
+    if (frame === null) {
+      this.refuse(new Refusal('invalid_request', 'This is no frame that is known here.'), 'bad frame');
+    } else if (frame.type === 'ping') {
+      if (!this.outflow.full) this.send({ type: 'pong', t: frame.t ?? null });
+    } else if (this.state.name === 'authenticating') {
+      if (frame.type !== 'auth') {
+        return this.refuse(new Refusal('unauthorized', 'The first frame has to be `auth`.'));
+      }
+      clearTimeout(this.state.limit);
+      this.admit(() => this.byKey(frame.token));
+    } else if (frame.type !== 'auth' && frame.type !== 'ack') {
+      this.do(() => this.obey(frame));
+    }
+  }
+
+  private isWithinRate(): boolean {
+    if (this.state.name === 'closed') return false;
+    const verdict = this.rate.count(performance.now());
+    if (verdict === 'fine') return true;
+    const refusal = new Refusal('too_many_frames', 'More frames came than a client may send.');
+    if (verdict === 'too many') this.sendError(refusal);
+    else this.refuse(refusal);
+    return false;
+  }
+
+  private async byKey(secret: string): Promise<Admission> {
+    return { key: await keyOf(this.deps, secret), run_id: null };
+  }
+
+  private admit(ask: () => Promise<Admission>): void {
+    this.state = { name: 'admitting' };
+    this.do(async () => {
+      try {
+        await this.welcome(await ask());
+      } catch (error) {
+        this.refuse(this.refusalOf(error));
+      }
+    });
+  }
+
+  private async welcome(admission: Admission): Promise<void> {
+    requireScope(admission.key, 'runs:read');
+    await countRequest(this.deps, admission.key, 'streams', null);
+    const { run_id, query } = this.request;
+    if (run_id === null) {
+      const { window = null } = parse(ManyQuery, query, '/query');
+      this.serve(admission, { window, max: MAX_SUBS, onEmpty: () => undefined });
       return;
     }
+    const { tenant } = admission.key;
+    const run = await requireRun(this.deps.db.of(tenant), tenant, run_id);
+    const { window = null, after: cursor, ...wanted } = parse(OneQuery, query, '/query');
+    const after = positionOf(parseCursor(cursor, '/query/after'), run);
+    const all = { window, max: 1, onEmpty: () => this.close(1000, '') };
+    this.serve(admission, all)?.begin(SUB, run, { after, filter: filterOf(wanted) });
   }
-  if (!gone.aborted) sayEnd(ws, await requireRun(deps.db.of(run.tenant), run.tenant, run.id));
-}
 
-/** A stream that is over says so; one that only breaks off does not, and its reader comes back. */
-function sayEnd(ws: WebSocket, { id, status, last_seq }: RunRow): void {
-  if (isTerminal(status)) send(ws, { type: 'end', sub: SUB, run_id: id, status, last_seq });
-  ws.close(isTerminal(status) ? 1000 : 1001);
-}
-
-function textOf(item: StreamItem): string {
-  if (item.kind === 'event') return `{"type":"event","sub":"${SUB}","event":${item.event.json}}`;
-  const { from, to, reason } = item;
-  return JSON.stringify({ type: 'gap', sub: SUB, from, to, reason });
-}
-
-function frameOf(data: RawData): Frame | null {
-  try {
-    const parsed = Frame.safeParse(JSON.parse(String(data)));
-    return parsed.success ? parsed.data : null;
-  } catch {
-    return null; // not JSON: as bad as any other frame that is none
+  private serve(
+    admission: Admission,
+    { window, max, onEmpty }: { window: number | null; max: number; onEmpty: () => void },
+  ): Subscriptions | undefined {
+    if (this.state.name === 'closed') return undefined; // while its key was looked up
+    this.key_id = admission.key.id;
+    this.deps.streams.open(this);
+    const subscriptions = new Subscriptions({
+      deps: this.deps,
+      outflow: this.outflow,
+      send: (frame) => this.send(frame),
+      window,
+      max,
+      onEmpty,
+      onLost: (sub, run_id, err) => {
+        this.deps.log.warn({ err, run_id }, 'A subscription broke off.');
+        this.refuse(this.refusalOf(err), 'unavailable', { sub });
+      },
+    });
+    this.state = { name: 'serving', admission, subscriptions };
+    const { heartbeat_ms } = this.deps.settings.stream;
+    this.send({ type: 'welcome', session_id: newId('ses'), heartbeat_ms, window, max_subs: max });
+    return subscriptions;
   }
+
+  private async obey(frame: Exclude<ClientFrame, { type: 'auth' | 'ack' | 'ping' }>): Promise<void> {
+    if (this.state.name !== 'serving') return;
+    const { admission, subscriptions } = this.state;
+    const { tenant } = admission.key;
+    const answersTo = frame.type === 'command' ? { id: frame.id } : { sub: frame.sub };
+    try {
+      if (frame.type === 'unsubscribe') return subscriptions.unsubscribe(frame.sub);
+      if (frame.type === 'command') return await this.carryOut(frame, admission);
+      subscriptions.refuseSurplus(frame.sub);
+      refuseOtherRun(admission, frame.run_id);
+      const run = await requireRun(this.deps.db.of(tenant), tenant, frame.run_id);
+      const after = positionOf(frame.after ?? 0, run);
+      if (this.isClosed()) return;
+      subscriptions.begin(frame.sub, run, { after, filter: filterOf(frame) });
+    } catch (error) {
+      this.sendError(this.refusalOf(error), answersTo);
+    }
+  }
+
+  private async carryOut(
+    { id, params }: Extract<ClientFrame, { type: 'command' }>,
+    { key }: Admission,
+  ): Promise<void> {
+    try {
+      requireScope(key, 'runs:write'); // which a ticket never has
+      shed(this.deps.load);
+      await countRequest(this.deps, key, 'writes', null);
+      const run = await cancelFor(this.deps, key, params.run_id, params.reason ?? null);
+      this.send({ type: 'result', id, ok: true, data: runView(run, this.deps.settings) });
+    } catch (error) {
+      this.send({ type: 'result', id, ok: false, error: errorOf(this.refusalOf(error)) });
+    }
+  }
+
+  /** One thing after another, each when the client has taken what it was sent before. */
+  private do(work: () => Promise<void>): void {
+    this.work = this.work.then(async () => {
+      if (this.outflow.full) await new Promise<void>((resolve) => (this.whenRoom = resolve));
+      if (!this.isClosed()) await work();
+    });
+  }
+
+  private goOn(): void {
+    this.whenRoom();
+    if (this.state.name === 'serving') this.state.subscriptions.next();
+  }
+
+  private isClosed(): boolean {
+    return this.state.name === 'closed';
+  }
+
+  private send(frame: object): void {
+    this.outflow.write(messageOf(JSON.stringify(frame)));
+  }
+
+  private sendError(refusal: Refusal, answersTo: { id?: string; sub?: string } = {}): void {
+    this.send({ type: 'error', ...answersTo, ...errorOf(refusal), ...refusal.more });
+  }
+
+  /** Says why, and closes. */
+  private refuse(refusal: Refusal, reason: string = refusal.code, answersTo = {}): void {
+    if (this.isClosed()) return;
+    this.sendError(refusal, answersTo);
+    this.close(closeCodeOf(refusal), reason);
+  }
+
+  private refusalOf(error: unknown): Refusal {
+    if (error instanceof Refusal) return error;
+    this.deps.log.warn({ err: error }, 'A frame of a WebSocket could not be served.');
+    return new Refusal('unavailable', 'The record cannot be reached.');
+  }
+
+  /** A client that has everything gets time to read it. */
+  private close(code: number, reason: string): void {
+    if (this.isClosed()) return;
+    this.leave();
+    this.ws.close(code, reason);
+    const within_ms = code === 1000 ? this.deps.settings.stream.patience_ms : CLOSES_WITHIN_MS;
+    const late = setTimeout(() => this.ws.terminate(), within_ms);
+    this.ws.once('close', () => clearTimeout(late));
+  }
+
+  private leave(): void {
+    const { state } = this;
+    this.state = { name: 'closed' };
+    if (state.name === 'authenticating') clearTimeout(state.limit);
+    if (state.name !== 'serving') return this.whenRoom();
+    state.subscriptions.stop();
+    this.outflow.close();
+    this.deps.streams.close(this);
+    this.whenRoom();
+  }
+}
+
+/** The essence of a refusal, as frames carry it. */
+function errorOf({ code, message }: Refusal) {
+  return { code, message, retryable: FAILURES[code].kind === 'retryable' };
 }
 
 function closeCodeOf({ code }: Refusal): number {
-  const codes: Partial<Record<FailureCode, number>> = {
-    unauthorized: 4401,
-    forbidden: 4403,
-    not_found: 4404,
-    too_many_requests: 4429,
-    unavailable: 4503,
-  };
-  return codes[code] ?? 4400;
-}
-
-function send(ws: WebSocket, frame: object): void {
-  void sendText(ws, JSON.stringify(frame));
-}
-
-/** Resolves when the text was handed to the network, or the socket is gone. */
-function sendText(ws: WebSocket, text: string): Promise<void> {
-  return new Promise((resolve) => ws.send(text, () => resolve()));
+  switch (code) {
+    case 'unauthorized':
+      return 4401;
+    case 'forbidden':
+      return 4403;
+    case 'not_found':
+      return 4404;
+    case 'too_many_requests':
+    case 'too_many_frames':
+    case 'too_many_streams':
+      return 4429;
+    case 'unavailable':
+      return 4503;
+    default:
+      return 4400;
+  }
 }
