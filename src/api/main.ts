@@ -5,6 +5,7 @@ import { openDatabase, type Database } from '../db/database';
 import { missingMigrations } from '../db/migrate';
 import { EventHub } from '../events/hub';
 import { createInputCheck } from '../planning/input-check';
+import { RunStarts } from '../runs/run-starts';
 import { createRunWorkflows } from '../runs/run-workflows';
 import { endWithin, runToEnd, stopRequest } from '../process-end';
 import { createLogger } from '../telemetry/logger';
@@ -44,6 +45,10 @@ async function main(): Promise<void> {
   });
   const load = watchLoad(config.LONGHAUL_SHED_LAG_MS);
   const settings = settingsOf(config);
+  const workflows = createRunWorkflows(client, config.LONGHAUL_TASK_QUEUE);
+  const starts = new RunStarts(workflows, (run_id, err) =>
+    log.warn({ run_id, err }, 'Temporal did not take the run; it is started later.'),
+  );
   const deps: ApiDeps = {
     db,
     findKey: keys.find,
@@ -51,7 +56,8 @@ async function main(): Promise<void> {
     limits: createRateLimits({ db, quotas: settings.quotas }),
     load,
     hub,
-    workflows: createRunWorkflows(client, config.LONGHAUL_TASK_QUEUE),
+    workflows,
+    starts,
     tools: loadTools(config.LONGHAUL_TOOL_PACKS),
     checkInput: createInputCheck(),
     rules: config.rules,
@@ -80,6 +86,7 @@ async function main(): Promise<void> {
   await api.close();
   load.close();
   await keys.close();
+  await starts.settled();
   await connection.close();
   await db.close();
 }

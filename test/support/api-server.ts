@@ -13,6 +13,7 @@ import { createApiKey } from '../../src/db/api-keys';
 import { openDatabase } from '../../src/db/database';
 import { append, type NewEvent, type RunChange } from '../../src/events/append';
 import { EventHub } from '../../src/events/hub';
+import { RunStarts } from '../../src/runs/run-starts';
 import { createInputCheck } from '../../src/planning/input-check';
 import { loadTools } from '../../src/tools/load-tools';
 import { replyChecker } from './check-reply';
@@ -112,6 +113,7 @@ export async function startApiServer({
   const own = await createApiKey(database.db, 'tenant_own', 'own');
   const foreign = await createApiKey(database.db, 'tenant_foreign', 'foreign');
   const workflows = recordWorkflows();
+  const starts = new RunStarts(workflows, () => undefined);
   const keys = acceptKeys(db, { production, onFault: () => undefined });
   const quotas = { ...QUOTAS, ...settings?.quotas };
   const deps: ApiDeps = {
@@ -122,6 +124,7 @@ export async function startApiServer({
     load: { overloaded: () => false },
     hub,
     workflows,
+    starts,
     tools: loadTools([]),
     checkInput: createInputCheck(),
     rules: RULES,
@@ -196,6 +199,7 @@ export async function startApiServer({
     async stop() {
       await served.close();
       await keys.close();
+      await starts.settled();
       await db.close();
       if (given === undefined) await database.drop();
     },
