@@ -34,7 +34,7 @@ async function main(): Promise<void> {
     const api = await startProgram('src/api/main.ts', {
       ...env,
       NODE_ENV: 'development',
-      LOG_LEVEL: 'warn',
+      LOG_LEVEL: 'error',
       DATABASE_URL: postgres.url,
       TEMPORAL_ADDRESS: temporal.address,
       LONGHAUL_DEVELOPMENT_KEY: KEY,
