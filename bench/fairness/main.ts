@@ -8,6 +8,7 @@ import { migrate } from '../../src/db/migrate';
 import { startPostgres } from '../../src/dev/postgres';
 import { startTemporal } from '../../src/dev/temporal-server';
 import { createRunWorkflows, type RunWorkflows } from '../../src/runs/run-workflows';
+import { RunStarts } from '../../src/runs/run-starts';
 import { submitRun } from '../../src/runs/submit';
 import { bundleWorkflows } from '../../src/workers/bundle-workflows';
 import { RULES } from '../../test/support/runs';
@@ -133,10 +134,9 @@ async function submit({ db, workflows }: Bench, tenant: string, ms: number): Pro
   await submitRun(
     {
       records: db.of(tenant),
-      workflows,
+      starts: new RunStarts(workflows, () => undefined), // the worker's reconciler starts it
       rules: RULES,
       open_runs: 2 * FLOOD,
-      onNotStarted: () => undefined, // the worker's reconciler starts it
     },
     {
       tenant,

@@ -6,6 +6,7 @@ import type { EventHub } from '../events/hub';
 import type { InputCheck } from '../planning/input-check';
 import type { RateLimit } from '../contracts/rate-limit';
 import type { Rules } from '../contracts/rules';
+import type { RunStarts } from '../runs/run-starts';
 import type { RunWorkflows } from '../runs/run-workflows';
 import type { Registry } from '../tools/registry';
 import type { Load } from './load';
@@ -33,6 +34,7 @@ export interface ApiDeps {
   /** The streams of this process. */
   streams: OpenStreams;
   workflows: RunWorkflows;
+  starts: RunStarts;
   tools: Registry;
   checkInput: InputCheck;
   rules: Rules;

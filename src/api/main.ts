@@ -6,6 +6,7 @@ import { missingMigrations } from '../db/migrate';
 import { useStreamTicket } from '../db/stream-tickets';
 import { EventHub } from '../events/hub';
 import { createInputCheck } from '../planning/input-check';
+import { RunStarts } from '../runs/run-starts';
 import { createRunWorkflows } from '../runs/run-workflows';
 import { endWithin, runToEnd, stopRequest } from '../process-end';
 import { createLogger } from '../telemetry/logger';
@@ -47,6 +48,10 @@ async function main(): Promise<void> {
   });
   const load = watchLoad(config.LONGHAUL_SHED_LAG_MS);
   const settings = settingsOf(config);
+  const workflows = createRunWorkflows(client, config.LONGHAUL_TASK_QUEUE);
+  const starts = new RunStarts(workflows, (run_id, err) =>
+    log.warn({ run_id, err }, 'Temporal did not take the run; it is started later.'),
+  );
   const deps: ApiDeps = {
     db,
     findKey: keys.find,
@@ -60,7 +65,8 @@ async function main(): Promise<void> {
       acceptedKeys: (ids) => acceptedApiKeys(db, ids, { production }),
       onFault: (what, err) => log.warn({ err }, what),
     }),
-    workflows: createRunWorkflows(client, config.LONGHAUL_TASK_QUEUE),
+    workflows,
+    starts,
     tools: loadTools(config.LONGHAUL_TOOL_PACKS),
     checkInput: createInputCheck(),
     rules: config.rules,
@@ -89,6 +95,7 @@ async function main(): Promise<void> {
   await api.close();
   load.close();
   await keys.close();
+  await starts.settled();
   await connection.close();
   await db.close();
 }

@@ -76,6 +76,29 @@ export async function findRun(db: Tx, tenant: string, id: string): Promise<RunRo
   return row;
 }
 
+/** The key of a request that a client may repeat: with the same body it stands for the same run. */
+export interface RequestKey {
+  tenant: string;
+  route: string;
+  key: string;
+  /** SHA-256. */
+  body_hash: Buffer;
+  created_at: Date;
+  expires_at: Date;
+}
+
+/** What a key was used for, if it is known. */
+export async function findRequest(
+  db: Tx,
+  { tenant, route, key, body_hash }: RequestKey,
+): Promise<{ run_id: string; same_body: boolean } | undefined> {
+  const [request] = await db.query<{ run_id: string; same_body: boolean }>(
+    'select run_id, body_hash = $4 as same_body from idempotency_keys where tenant = $1 and route = $2 and key = $3',
+    [tenant, route, key, body_hash],
+  );
+  return request;
+}
+
 /** Runs that were committed more than a second ago and that Temporal may not know yet, oldest first. */
 export function findUnstartedRuns(db: Tx, limit: number): Promise<RunRow[]> {
   return db.query<RunRow>(
@@ -148,10 +171,4 @@ export async function deleteRun(
     [tenant, id, revision],
   );
   return deleted.length > 0;
-}
-
-/** Open runs of a tenant, at most `most`, those of the asking transaction among them. No other transaction counts for the tenant until this one ends. */
-export async function countOpenRuns(tx: Tx, tenant: string, most: number): Promise<number> {
-  const [row] = await tx.query<{ open: number }>('select count_open_runs($1, $2) as open', [tenant, most]);
-  return row!.open;
 }

@@ -5,7 +5,7 @@ import type { RunStatus } from '../contracts/run-status';
 import type { WishKind } from '../contracts/step-result';
 import { newId } from '../db/new-id';
 import type { NewPlan } from '../db/plans';
-import { RUN_COLUMNS, RUN_PROGRESS, type NewRun, type RunRow } from '../db/runs';
+import { RUN_COLUMNS, RUN_PROGRESS, type NewRun, type RequestKey, type RunRow } from '../db/runs';
 import type { StepChange, StepRef } from '../db/steps';
 import type { Tx } from '../db/tx';
 
@@ -27,6 +27,9 @@ export interface RunChange {
   started_at?: string;
   finished_at?: string;
 }
+
+/** SQLSTATE of take_run(): see migrations/0008_submit.sql. */
+const TOO_MANY_OPEN = 'LH429';
 
 /** How the run stands after the append. */
 export interface Appended {
@@ -93,13 +96,27 @@ export function appendOutcome(
   ]);
 }
 
-/** Stores a new run with its first fact, in one statement. @returns the run, as it will be once the transaction is committed. */
-export async function appendRun(tx: Tx, run: NewRun, created: NewEvent): Promise<RunRow> {
-  const [row] = await tx.query<RunRow>(`select ${RUN_COLUMNS} from create_run($1, $2) r ${RUN_PROGRESS}`, [
-    JSON.stringify(run),
-    withIds([created]),
-  ]);
-  return row!;
+/**
+ * Stores what a submit stores, in one statement: a new run with its first fact, and the key of its request where it has one.
+ * @param open_runs of the tenant at most, this one among them
+ * @returns the run; or why nothing was stored
+ */
+export async function appendRun(
+  tx: Tx,
+  run: NewRun,
+  { created, key, open_runs }: { created: NewEvent; key: RequestKey | null; open_runs: number },
+): Promise<RunRow | 'key_taken' | 'too_many_open'> {
+  const claim = key && JSON.stringify({ ...key, body_hash: `\\x${key.body_hash.toString('hex')}` });
+  try {
+    const [row] = await tx.query<RunRow>(
+      `select ${RUN_COLUMNS} from take_run($1, $2, $3, $4) r ${RUN_PROGRESS}`,
+      [JSON.stringify(run), withIds([created]), claim, open_runs],
+    );
+    return row ?? 'key_taken';
+  } catch (error) {
+    if ((error as { code?: string }).code === TOO_MANY_OPEN) return 'too_many_open';
+    throw error;
+  }
 }
 
 /**

@@ -2,12 +2,11 @@ import { createHash } from 'node:crypto';
 import { Refusal } from '../contracts/refusal';
 import type { Rules } from '../contracts/rules';
 import type { SubmitRun } from '../contracts/run';
-import type { Records } from '../db/database';
 import { newId } from '../db/new-id';
-import { countOpenRuns, findRun, type NewRun, type RunRow } from '../db/runs';
+import { findRequest, findRun, type NewRun, type RequestKey, type RunRow } from '../db/runs';
 import type { Tx } from '../db/tx';
 import { appendRun } from '../events/append';
-import type { RunWorkflows } from './run-workflows';
+import type { RunStarts } from './run-starts';
 
 /** Seconds after which a tenant whose runs are all open may try again: some end every moment where there are so many. */
 const QUEUE_RETRY_AFTER_S = 5;
@@ -17,14 +16,12 @@ const ROUTE = 'POST /v1/runs';
 
 export interface SubmitDeps {
   /** The record as the tenant sees it. */
-  records: Records;
-  workflows: RunWorkflows;
+  records: Tx;
+  starts: Pick<RunStarts, 'begin'>;
   /** Rules of new runs; a budget may lower them. */
   rules: Rules;
   /** Runs of a tenant that have not ended, at most. */
   open_runs: number;
-  /** Hears that Temporal did not take a run at once; the reconciler hands it over. */
-  onNotStarted: (run_id: string, error: unknown) => void;
 }
 
 export interface Submission {
@@ -36,63 +33,50 @@ export interface Submission {
 }
 
 /**
- * Takes a run: its row, its first event and its key are committed together, then the workflow is started. When Temporal is
- * away the run stays `queued` and is started later; it is accepted all the same.
+ * Takes a run: its row, its first event and its key are committed together, then the workflow is started, for which nobody waits. When
+ * Temporal is away the run stays `queued` and is started later; it is accepted all the same.
  * @throws Refusal `invalid_request` (a budget above the rules), `idempotency_mismatch`, `queue_full`; Unavailable when Postgres is away.
  */
 export async function submitRun(
-  deps: SubmitDeps,
+  { records, starts, rules, open_runs }: SubmitDeps,
   submission: Submission,
 ): Promise<{ run: RunRow; replayed: boolean }> {
-  const { tenant } = submission;
-  const fresh = newRun(submission, deps.rules);
-  // Read before the commit: once the run exists nothing may fail that would make the client try again and have two.
-  const { run, replayed } = await deps.records.transaction(async (tx) => {
-    const earlier = await claimKey(tx, submission, fresh.id);
-    if (earlier !== null) return { run: (await findRun(tx, tenant, earlier))!, replayed: true };
-    const run = await appendRun(tx, fresh, createdEvent(fresh, submission.now));
-    await refuseBeyond(tx, tenant, deps.open_runs);
-    return { run, replayed: false };
-  });
-  if (!replayed) {
-    await deps.workflows
-      .start({ ...fresh, origin: { type: 'api' } })
-      .catch((error: unknown) => deps.onNotStarted(fresh.id, error));
+  const fresh = newRun(submission, rules);
+  const key = keyOf(submission);
+  const created = createdEvent(fresh, submission.now);
+  for (;;) {
+    const run = await appendRun(records, fresh, { created, key, open_runs });
+    if (run === 'too_many_open') throw queueFull(open_runs);
+    if (run !== 'key_taken') {
+      await starts.begin({ ...fresh, origin: run.origin });
+      return { run, replayed: false };
+    }
+    const earlier = await earlierRun(records, key!);
+    if (earlier !== undefined) return { run: earlier, replayed: true };
+    // Its run was removed a moment ago, and the key with it: it is free again.
   }
-  return { run, replayed };
 }
 
-/** Last in the transaction that takes a run: no other one of the tenant counts until it has committed. */
-async function refuseBeyond(tx: Tx, tenant: string, open_runs: number): Promise<void> {
-  if ((await countOpenRuns(tx, tenant, open_runs + 1)) <= open_runs) return;
+function queueFull(open_runs: number): Refusal {
   const detail = `The tenant has ${open_runs} runs that have not ended, as many as it may have.`;
-  throw new Refusal('queue_full', detail, [], { retry_after_s: QUEUE_RETRY_AFTER_S });
+  return new Refusal('queue_full', detail, [], { retry_after_s: QUEUE_RETRY_AFTER_S });
 }
 
-/** The id of the run that this key stands for already, or null when it is ours now. A second request waits here for the first. */
-async function claimKey(tx: Tx, submission: Submission, run_id: string): Promise<string | null> {
-  const { idempotency_key, tenant, body, now } = submission;
-  if (idempotency_key === null) return null;
-  const body_hash = createHash('sha256').update(canonical(body)).digest();
-  const expires_at = new Date(now.getTime() + KEY_LIVES_HOURS * 3_600_000);
-  const claimed = await tx.query(
-    `insert into idempotency_keys as k (tenant, route, key, body_hash, run_id, created_at, expires_at)
-     values ($1, $2, $3, $4, $5, $6, $7)
-     on conflict (tenant, route, key) do update
-       set body_hash = excluded.body_hash, run_id = excluded.run_id, created_at = excluded.created_at, expires_at = excluded.expires_at
-       where k.expires_at <= $6
-     returning run_id`,
-    [tenant, ROUTE, idempotency_key, body_hash, run_id, now, expires_at],
-  );
-  if (claimed.length > 0) return null;
-  const [earlier] = await tx.query<{ run_id: string; same: boolean }>(
-    'select run_id, body_hash = $4 as same from idempotency_keys where tenant = $1 and route = $2 and key = $3',
-    [tenant, ROUTE, idempotency_key, body_hash],
-  );
-  if (!earlier!.same) {
+/** The run that a key stands for, if it is still there. @throws Refusal `idempotency_mismatch`. */
+async function earlierRun(records: Tx, key: RequestKey): Promise<RunRow | undefined> {
+  const request = await findRequest(records, key);
+  if (request === undefined) return undefined;
+  if (!request.same_body) {
     throw new Refusal('idempotency_mismatch', 'An earlier request with this key had another body.');
   }
-  return earlier!.run_id;
+  return findRun(records, key.tenant, request.run_id);
+}
+
+function keyOf({ idempotency_key: key, tenant, body, now }: Submission): RequestKey | null {
+  if (key === null) return null;
+  const body_hash = createHash('sha256').update(canonical(body)).digest();
+  const expires_at = new Date(now.getTime() + KEY_LIVES_HOURS * 3_600_000);
+  return { tenant, route: ROUTE, key, body_hash, created_at: now, expires_at };
 }
 
 function newRun({ tenant, body, request_id, now }: Submission, rules: Rules): NewRun {

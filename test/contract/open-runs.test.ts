@@ -2,7 +2,6 @@ import { submitRun } from '../../src/runs/submit';
 import { append } from '../../src/events/append';
 import { openDatabase, type Database } from '../../src/db/database';
 import { createTestDatabase, type TestDatabase } from '../support/database';
-import { fakeWorkflows } from '../support/fakes';
 import { COMPLETED, RULES, newRun, reopen } from '../support/runs';
 
 describe('open runs of a tenant', () => {
@@ -25,10 +24,9 @@ describe('open runs of a tenant', () => {
     submitRun(
       {
         records: db.of(of),
-        workflows: fakeWorkflows(),
+        starts: { begin: () => Promise.resolve() },
         rules: RULES,
         open_runs: 10,
-        onNotStarted: () => undefined,
       },
       { tenant: of, body: { goal: 'a goal' }, idempotency_key: key, request_id: null, now: new Date() },
     );

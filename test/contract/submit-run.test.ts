@@ -1,10 +1,17 @@
 import type { SubmitRun } from '../../src/contracts/run';
+import { RunStarts } from '../../src/runs/run-starts';
 import { submitRun } from '../../src/runs/submit';
+import type { Tx } from '../../src/db/tx';
 import { createTestDatabase, type TestDatabase } from '../support/database';
+import { eventually } from '../support/eventually';
 import { fakeWorkflows, type FakeWorkflows } from '../support/fakes';
 import { RULES, rowOf, typesOf } from '../support/runs';
 
 const HOUR_MS = 3_600_000;
+
+const fail = (run_id: string) => {
+  throw new Error(`${run_id} was not started.`);
+};
 
 describe('submitting a run', () => {
   let test_db: TestDatabase;
@@ -21,17 +28,20 @@ describe('submitting a run', () => {
     notStarted.length = 0;
   });
 
-  const submit = (body: SubmitRun, key: string | null = null, of: { tenant?: string; now?: Date } = {}) =>
-    submitRun(
-      {
-        records: test_db.db,
-        workflows,
-        rules: RULES,
-        open_runs: 1_000,
-        onNotStarted: (run_id) => void notStarted.push(run_id),
-      },
-      { tenant, body, idempotency_key: key, request_id: 'req_1', now: new Date(), ...of },
+  const submit = async (
+    body: SubmitRun,
+    key: string | null = null,
+    of: { tenant?: string; now?: Date } = {},
+  ) => {
+    const starts = new RunStarts(workflows, (run_id) => void notStarted.push(run_id));
+    const submission = { tenant, body, idempotency_key: key, request_id: 'req_1', now: new Date(), ...of };
+    const submitted = await submitRun(
+      { records: test_db.db, starts, rules: RULES, open_runs: 1_000 },
+      submission,
     );
+    await starts.settled();
+    return submitted;
+  };
   const runsOf = () => test_db.db.query<{ id: string }>('select id from runs where tenant = $1', [tenant]);
 
   test('commits the run with its first event, then starts its workflow', async () => {
@@ -150,6 +160,68 @@ describe('submitting a run', () => {
     expect(await rowOf(test_db.db, run.id)).toMatchObject({ workflow_started_at: null });
     workflows.away = false;
     expect(await submit({ goal: 'later' }, 'key')).toMatchObject({ replayed: true, run: { id: run.id } });
+  });
+
+  test('stores a run in one statement, and a key with it', async () => {
+    const query = jest.fn(test_db.db.query.bind(test_db.db)) as typeof test_db.db.query & jest.Mock;
+    const starts = new RunStarts(workflows, fail);
+    for (const idempotency_key of [null, 'key']) {
+      query.mockClear();
+      const submission = { tenant, body: { goal: 'a' }, idempotency_key, request_id: null, now: new Date() };
+      await submitRun({ records: { query }, starts, rules: RULES, open_runs: 1_000 }, submission);
+      expect(query).toHaveBeenCalledTimes(1);
+    }
+    await starts.settled();
+  });
+
+  test('takes the key of a run that is removed in between as a free one', async () => {
+    const { run } = await submit({ goal: 'one' }, 'key');
+    let removed = false;
+    const records: Tx = {
+      async query(text, values) {
+        const rows = await test_db.db.query(text, values);
+        if (!removed && rows.length === 0) {
+          removed = true; // the key was taken; before it is looked up it goes with its run
+          await test_db.owner.query('delete from idempotency_keys where run_id = $1', [run.id]);
+        }
+        return rows as never[];
+      },
+    };
+    const submission = {
+      tenant,
+      body: { goal: 'one' },
+      idempotency_key: 'key',
+      request_id: null,
+      now: new Date(),
+    };
+    const starts = new RunStarts(workflows, fail);
+    const second = await submitRun({ records, starts, rules: RULES, open_runs: 1_000 }, submission);
+    await starts.settled();
+    expect([removed, second.replayed, second.run.id === run.id]).toEqual([true, false, false]);
+  });
+
+  test('does not wait for Temporal, but for a place when very many starts are on their way', async () => {
+    const taken: (() => void)[] = [];
+    const slow = { start: () => new Promise<void>((resolve) => taken.push(resolve)) };
+    const starts = new RunStarts(slow, fail);
+    const submission = {
+      tenant,
+      body: { goal: 'a' },
+      idempotency_key: null,
+      request_id: null,
+      now: new Date(),
+    };
+    const one = () => submitRun({ records: test_db.db, starts, rules: RULES, open_runs: 1_000 }, submission);
+    for (let i = 0; i < 64; i += 1) await one();
+    let waited = true;
+    const late = one().then(() => (waited = false));
+    await eventually(async () => (await runsOf()).length === 65, { what: 'the last run to be committed' });
+    expect([waited, taken.length]).toEqual([true, 64]);
+    taken[0]!();
+    await late;
+    expect(taken).toHaveLength(65);
+    for (const take of taken) take();
+    await starts.settled();
   });
 
   test('refuses a budget above the rules, by name', async () => {

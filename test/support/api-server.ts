@@ -15,6 +15,7 @@ import { openDatabase } from '../../src/db/database';
 import { append, type NewEvent, type RunChange } from '../../src/events/append';
 import { useStreamTicket } from '../../src/db/stream-tickets';
 import { EventHub } from '../../src/events/hub';
+import { RunStarts } from '../../src/runs/run-starts';
 import { createInputCheck } from '../../src/planning/input-check';
 import { loadTools } from '../../src/tools/load-tools';
 import { replyChecker } from './check-reply';
@@ -106,6 +107,7 @@ export async function startApiServer({
   const own = await createApiKey(database.db, 'tenant_own', 'own');
   const foreign = await createApiKey(database.db, 'tenant_foreign', 'foreign');
   const workflows = recordWorkflows();
+  const starts = new RunStarts(workflows, () => undefined);
   const keys = acceptKeys(db, { production, onFault: () => undefined });
   const quotas = { ...QUOTAS, ...settings?.quotas };
   const deps: ApiDeps = {
@@ -122,6 +124,7 @@ export async function startApiServer({
       onFault: () => undefined,
     }),
     workflows,
+    starts,
     tools: loadTools([]),
     checkInput: createInputCheck(),
     rules: RULES,
@@ -197,6 +200,7 @@ export async function startApiServer({
     async stop() {
       await served.close();
       await keys.close();
+      await starts.settled();
       await db.close();
       if (given === undefined) await database.drop();
     },

@@ -46,7 +46,7 @@ export async function newRun(
       request_id: null,
       deadline_at: new Date(Date.now() + 3_600_000),
     },
-    { key: 'created', type: 'run.created', data: { run } },
+    { created: { key: 'created', type: 'run.created', data: { run } }, key: null, open_runs: 1_000_000 },
   );
   return id;
 }

@@ -103,14 +103,7 @@ async function submitAndStream(deps: ApiDeps, exchange: Submit): Promise<void> {
 async function submit(deps: ApiDeps, { req, res, body, caller, records }: Submit): Promise<RunRow> {
   refuseUnsoundPlan(deps, body);
   const { run, replayed } = await submitRun(
-    {
-      records,
-      workflows: deps.workflows,
-      rules: deps.rules,
-      open_runs: deps.settings.open_runs,
-      onNotStarted: (run_id, err) =>
-        deps.log.warn({ run_id, err }, 'Temporal did not take the run; it is started later.'),
-    },
+    { records, starts: deps.starts, rules: deps.rules, open_runs: deps.settings.open_runs },
     {
       tenant: caller.tenant,
       body,

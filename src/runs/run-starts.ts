@@ -1,0 +1,33 @@
+import type { RunWorkflows, StartableRun } from './run-workflows';
+
+/** Starts on their way at once, at most: beyond it a submit waits for a place, which slows a flood down to what Temporal takes. */
+const MAX_UNDER_WAY = 64;
+
+/**
+ * Hands committed runs over to Temporal while their clients have their reply already: what the reply promises is in Postgres, and a run that
+ * Temporal does not take now is handed over by the reconciler.
+ */
+export class RunStarts {
+  private readonly underWay = new Set<Promise<void>>();
+
+  /** @param onNotStarted hears which run Temporal did not take, and why */
+  constructor(
+    private readonly workflows: Pick<RunWorkflows, 'start'>,
+    private readonly onNotStarted: (run_id: string, error: unknown) => void,
+  ) {}
+
+  /** Resolves when the run is on its way, which is at once unless too many are. Never throws. */
+  async begin(run: StartableRun): Promise<void> {
+    while (this.underWay.size >= MAX_UNDER_WAY) await Promise.race(this.underWay);
+    const start: Promise<void> = this.workflows
+      .start(run)
+      .catch((error: unknown) => this.onNotStarted(run.id, error))
+      .finally(() => this.underWay.delete(start));
+    this.underWay.add(start);
+  }
+
+  /** Resolves when no start is on its way: the connection to Temporal may be closed then. */
+  async settled(): Promise<void> {
+    await Promise.all(this.underWay);
+  }
+}
