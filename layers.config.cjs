@@ -50,12 +50,15 @@ const folders = {
   db: { values: ['contracts'], npm: ['pg', 'ulid'] },
   api: {
     values: ['contracts', 'runs', 'events', 'db', 'planning', 'tools', 'telemetry'],
-    npm: ['express', 'helmet', 'ws', 'zod'],
+    npm: ['express', 'helmet', 'ws', 'zod', 'prom-client'],
   },
-  workers: { values: [...EVERYWHERE, 'workflows/messages'], npm: ['@temporalio/worker'] },
+  workers: {
+    values: [...EVERYWHERE, 'workflows/messages'],
+    npm: ['@temporalio/worker', '@temporalio/activity', '@temporalio/common', 'prom-client'],
+  },
   dev: { values: ['contracts', 'db', 'workers/bundle-workflows'], npm: ['pg', 'picocolors'] },
   cli: { values: ['contracts', 'dev', 'db/api-keys', 'db/migrate'], npm: [] },
-  telemetry: { values: ['contracts'], npm: ['pino'] },
+  telemetry: { values: ['contracts'], npm: ['pino', 'pino-pretty', 'prom-client', 'lru-cache', 'ulid'] },
 };
 
 /** Single files, and what they may import besides what their folder may. */

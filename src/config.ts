@@ -15,6 +15,15 @@ const Settings = z.object({
   NODE_ENV: z.enum(['production', 'development', 'test']).default('production'),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 
+  /** `pretty` for people; programs read `json`. */
+  LONGHAUL_LOG_FORMAT: z.enum(['json', 'pretty']).default('json'),
+  /** Whether the log may quote the goals of users. */
+  LONGHAUL_LOG_GOALS: z.stringbool().default(false),
+
+  /** Address and port on which a worker serves `/metrics`; no port, or 0: it does not. The API serves its own beside everything else. */
+  LONGHAUL_METRICS_HOST: z.string().min(1).default('127.0.0.1'),
+  LONGHAUL_METRICS_PORT: wholeNumber(0, 65_535).default(0),
+
   /** Postgres, the record. */
   DATABASE_URL: z.string().min(1),
   /** Connections of one process to Postgres, besides the one that listens for events. */
@@ -79,6 +88,7 @@ type Settings = z.infer<typeof Settings>;
 /** The settings, and what follows from them. */
 export interface Config extends Settings {
   public_url: string;
+  log: { level: Settings['LOG_LEVEL']; format: Settings['LONGHAUL_LOG_FORMAT']; log_goals: boolean };
   rules: Rules;
   /** Words for the log: settings that have no meaning here. */
   warnings: string[];
@@ -104,6 +114,11 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
   return {
     ...settings,
     public_url: (settings.PUBLIC_URL ?? `http://${settings.HOST}:${settings.PORT}`).replace(/\/$/, ''),
+    log: {
+      level: settings.LOG_LEVEL,
+      format: settings.LONGHAUL_LOG_FORMAT,
+      log_goals: settings.LONGHAUL_LOG_GOALS,
+    },
     rules: rulesOf(settings),
     warnings: unknownSettings(env),
   };

@@ -6,6 +6,7 @@ import { authenticate } from './authenticate';
 import type { ApiDeps } from './deps';
 import { mount } from './mount';
 import { problemHandler } from './problem';
+import { requestLog } from './request-log';
 import { routesOf } from './routes';
 
 /** Request ids of clients that are taken over; others get one of ours. */
@@ -16,10 +17,11 @@ export function createApp(deps: ApiDeps): Express {
   const { settings, log } = deps;
   const app = express();
   app.disable('x-powered-by').disable('etag').set('query parser', 'simple');
-  app.use(requestId(), helmet());
+  const routes = routesOf(deps);
+  app.use(requestId(), requestLog(deps, routes), helmet());
 
   app.use('/v1', neverStored(), authenticate(deps));
-  mount(app, routesOf(deps), deps);
+  mount(app, routes, deps);
 
   app.use(() => {
     throw new Refusal('not_found', 'Nothing is served at this address.');

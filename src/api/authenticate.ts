@@ -8,9 +8,11 @@ import type { ApiDeps } from './deps';
 const MAX_KEY_CHARS = 200;
 
 /** Lets only requests with an accepted key through; `callerOf` then says whose. */
-export function authenticate(deps: Pick<ApiDeps, 'findKey'>): RequestHandler {
+export function authenticate(deps: Pick<ApiDeps, 'findKey' | 'context'>): RequestHandler {
   return async (req, res, next) => {
-    res.locals.caller = await keyOf(deps, secretIn(req.headers));
+    const caller = await keyOf(deps, secretIn(req.headers));
+    res.locals.caller = caller;
+    deps.context.add({ tenant: caller.tenant, key_id: caller.id });
     next();
   };
 }

@@ -1,14 +1,16 @@
 import { createServer } from 'node:http';
-import { Client, Connection } from '@temporalio/client';
+import { Connection } from '@temporalio/client';
 import { loadConfig, type Config } from '../config';
 import { allowDevelopmentKey, findApiKey } from '../db/api-keys';
 import { openDatabase, type Database } from '../db/database';
+import { queueAge } from '../db/runs';
 import { missingMigrations } from '../db/migrate';
 import { EventHub } from '../events/hub';
 import { createInputCheck } from '../planning/input-check';
 import { createRunWorkflows } from '../runs/run-workflows';
 import { runToEnd, stopRequest } from '../process-end';
-import { createLogger } from '../telemetry/logger';
+import { createApiMetrics, type ApiMetrics } from '../telemetry/api-metrics';
+import { createTelemetry, type Telemetry } from '../telemetry/telemetry';
 import { loadTools } from '../tools/load-tools';
 import { createApp } from './app';
 import type { ApiDeps } from './deps';
@@ -21,30 +23,38 @@ const CLOSE_WITHIN_MS = 5_000;
 
 async function main(): Promise<void> {
   const config = loadConfig();
-  const log = createLogger({ level: config.LOG_LEVEL, name: 'api' });
+  const tools = loadTools(config.LONGHAUL_TOOL_PACKS);
+  const telemetry = createTelemetry({ ...config.log, name: 'api', tools: tools.catalogue.names() });
+  const { log, context, register } = telemetry;
+  const metrics = createApiMetrics(register);
   for (const warning of config.warnings) log.warn(warning);
-  const db = openDatabase({
-    url: config.DATABASE_URL,
-    pool: config.LONGHAUL_DB_POOL,
-    name: 'longhaul api',
-    onIdleError: (err) => log.warn({ err }, 'A connection to Postgres was lost.'),
-  });
-  const hub = new EventHub({ url: config.DATABASE_URL, db, onFault: (what, err) => log.warn({ err }, what) });
+  const { db, hub } = openRecord(config, telemetry, metrics);
   const connection = Connection.lazy({ address: config.TEMPORAL_ADDRESS });
-  const client = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
   if (config.LONGHAUL_DEVELOPMENT_KEY !== undefined)
     await allowDevelopmentKey(db, config.LONGHAUL_DEVELOPMENT_KEY);
 
+  const checkInput = createInputCheck();
+  telemetry.watch({
+    pool: db.connections,
+    caches: { input_schemas: checkInput.compiled, watched_runs: () => hub.watched() },
+    queueAge: () => queueAge(db),
+  });
   const production = config.NODE_ENV === 'production';
   const deps: ApiDeps = {
     db,
     findKey: (secret) => findApiKey(db, secret, { production }),
     hub,
-    workflows: createRunWorkflows(client, config.LONGHAUL_TASK_QUEUE),
-    tools: loadTools(config.LONGHAUL_TOOL_PACKS),
-    checkInput: createInputCheck(),
+    workflows: createRunWorkflows(
+      { connection, namespace: config.TEMPORAL_NAMESPACE },
+      config.LONGHAUL_TASK_QUEUE,
+    ),
+    tools,
+    checkInput,
     rules: config.rules,
     log,
+    context,
+    metrics,
+    register,
     settings: settingsOf(config),
     checks: {
       postgres: () => checkSchema(db),
@@ -72,6 +82,28 @@ async function main(): Promise<void> {
   await closed;
   await connection.close();
   await db.close();
+}
+
+/** The record, and what follows its events. */
+function openRecord(
+  config: Config,
+  { log, onFacts }: Telemetry,
+  { lag }: ApiMetrics,
+): { db: Database; hub: EventHub } {
+  const db = openDatabase({
+    url: config.DATABASE_URL,
+    pool: config.LONGHAUL_DB_POOL,
+    name: 'longhaul api',
+    onFacts,
+    onIdleError: (err) => log.warn({ err }, 'A connection to Postgres was lost.'),
+  });
+  const hub = new EventHub({
+    url: config.DATABASE_URL,
+    db,
+    onFault: (what, err) => log.warn({ err }, what),
+    onLag: lag,
+  });
+  return { db, hub };
 }
 
 function settingsOf(config: Config): ApiDeps['settings'] {

@@ -28,6 +28,8 @@ export interface RunRow {
   origin: { type: string; run_id: string | null; from: string | null };
   root_run_id: string;
   superseded_by: string | null;
+  request_id: string | null;
+  trace_id: string | null;
   created_at: Date;
   updated_at: Date;
   started_at: Date | null;
@@ -48,6 +50,7 @@ export interface NewRun {
   metadata: Record<string, string>;
   tags: string[];
   request_id: string | null;
+  trace_id: string | null;
   deadline_at: Date;
 }
 
@@ -55,7 +58,7 @@ export interface NewRun {
 const COLUMNS = `
   r.id, r.tenant, r."user", r.status, r.phase, r.status_reason, r.goal, r.answer, r.error, r.plan_version, r.rounds, r.rules,
   r.budget, r.metadata, r.tags, r.attempt, r.first_seq::float8 as first_seq, r.last_seq::float8 as last_seq, r.origin,
-  r.root_run_id, r.superseded_by, r.created_at, r.updated_at, r.started_at, r.finished_at, r.deadline_at,
+  r.root_run_id, r.superseded_by, r.request_id, r.trace_id, r.created_at, r.updated_at, r.started_at, r.finished_at, r.deadline_at,
   p.steps_total, p.steps_done`;
 const PROGRESS = `
   cross join lateral (
@@ -83,10 +86,21 @@ export function findUnstartedRuns(db: Tx, limit: number): Promise<RunRow[]> {
   );
 }
 
+/** Age of the oldest run that no worker has begun, seconds; 0 when there is none. Two looks at an index, whatever else is there. */
+export async function queueAge(db: Tx): Promise<number> {
+  const [row] = await db.query<{ age_s: number }>(
+    `select coalesce(extract(epoch from clock_timestamp() - least(
+       (select min(created_at) from runs where status = 'queued' and workflow_started_at is null),
+       (select min(created_at) from runs where status = 'queued' and workflow_started_at is not null))), 0)::float8 as age_s`,
+  );
+  return row!.age_s;
+}
+
 export async function insertRun(tx: Tx, run: NewRun): Promise<void> {
   await tx.query(
-    `insert into runs (id, tenant, "user", goal, given_plan, rules, budget, metadata, tags, request_id, deadline_at, root_run_id)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $1)`,
+    `insert into runs (id, tenant, "user", goal, given_plan, rules, budget, metadata, tags, request_id, trace_id, deadline_at,
+       root_run_id)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $1)`,
     [
       run.id,
       run.tenant,
@@ -98,6 +112,7 @@ export async function insertRun(tx: Tx, run: NewRun): Promise<void> {
       JSON.stringify(run.metadata),
       run.tags,
       run.request_id,
+      run.trace_id,
       run.deadline_at,
     ],
   );

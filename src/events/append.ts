@@ -1,4 +1,4 @@
-import type { EventData, EventType } from '../contracts/event';
+import type { Fact } from '../contracts/fact';
 import type { Failure } from '../contracts/failure';
 import { Refusal } from '../contracts/refusal';
 import type { RunStatus } from '../contracts/run-status';
@@ -8,9 +8,7 @@ import type { StepChange, StepRef } from '../db/steps';
 import type { Tx } from '../db/tx';
 
 /** A fact to be appended. `key` names the fact within the attempt of its run: the same key is the same fact, stored once. */
-export type NewEvent = {
-  [T in EventType]: { key: string; type: T; step_id?: string; data: EventData[T] };
-}[EventType];
+export type NewEvent = Fact & { key: string };
 
 /** Columns of the run that change together with the facts. */
 export interface RunChange {
@@ -55,13 +53,9 @@ export async function append(
   run_id: string,
   { attempt, events, change = {} }: { attempt: number | null; events: NewEvent[]; change?: RunChange },
 ): Promise<Appended> {
-  const row = await appended(tx, 'select last_seq, added, status, wish from record($1, $2, $3, $4)', [
-    run_id,
-    attempt,
-    withIds(events),
-    JSON.stringify(change),
-  ]);
-  return row!;
+  const values = [run_id, attempt, withIds(events), JSON.stringify(change)];
+  const statement = 'select last_seq, added, status, wish from record($1, $2, $3, $4)';
+  return (await appended(tx, statement, values, { run_id, events }))!;
 }
 
 /**
@@ -80,25 +74,27 @@ export function appendOutcome(
     events,
   }: { fence: number | null; change: StepChange; attempt: number; events: NewEvent[] },
 ): Promise<Appended | null> {
-  return appended(tx, 'select last_seq, added, status, wish from record_step($1, $2, $3, $4, $5, $6, $7)', [
-    run_id,
-    plan_version,
-    step_id,
-    fence,
-    JSON.stringify(change),
-    attempt,
-    withIds(events),
-  ]);
+  const statement = 'select last_seq, added, status, wish from record_step($1, $2, $3, $4, $5, $6, $7)';
+  const values = [run_id, plan_version, step_id, fence, JSON.stringify(change), attempt, withIds(events)];
+  return appended(tx, statement, values, { run_id, events });
 }
 
 function withIds(events: NewEvent[]): string {
   return JSON.stringify(events.map((event) => ({ id: newId('evt'), ...event })));
 }
 
-async function appended(tx: Tx, statement: string, values: unknown[]): Promise<Appended | null> {
+async function appended(
+  tx: Tx,
+  statement: string,
+  values: unknown[],
+  { run_id, events }: { run_id: string; events: NewEvent[] },
+): Promise<Appended | null> {
   try {
     const [row] = await tx.query<Omit<Appended, 'last_seq'> & { last_seq: string }>(statement, values);
-    return row === undefined ? null : { ...row, last_seq: Number(row.last_seq) };
+    if (row === undefined) return null;
+    // What a repetition tells again comes first: the last ones are those that are new.
+    if (row.added > 0) tx.announce?.({ run_id, facts: events.slice(-row.added) });
+    return { ...row, last_seq: Number(row.last_seq) };
   } catch (error) {
     const refusal = REFUSALS[(error as { code?: keyof typeof REFUSALS }).code!];
     if (refusal === undefined) throw error;

@@ -15,6 +15,8 @@ export interface HubDeps {
   db: Tx;
   /** Hears of reads that failed and of a lost listening connection; both are tried again. */
   onFault: (what: string, error: Error) => void;
+  /** Hears how long after its being stored an event was read for live readers, seconds; of each read, the oldest. */
+  onLag?: (seconds: number) => void;
 }
 
 /** Live events for all readers of a process: one LISTEN connection and one poll, however many readers there are. */
@@ -82,6 +84,11 @@ export class EventHub {
     } finally {
       this.leave(topic);
     }
+  }
+
+  /** Runs that somebody follows, for the metrics. */
+  watched(): number {
+    return this.topics.size;
   }
 
   async close(): Promise<void> {
@@ -157,6 +164,8 @@ export class EventHub {
       this.deps.db,
       batch.map(({ run_id, head }) => ({ run_id, after: head })),
     );
+    const oldest = Math.min(...events.map(({ time_ms }) => time_ms));
+    if (events.length > 0) this.deps.onLag?.(Math.max(0, Date.now() - oldest) / 1_000);
     const byRun = new Map<string, StoredEvent[]>(batch.map(({ run_id }) => [run_id, []]));
     for (const event of events) byRun.get(event.run_id)!.push(event);
     for (const topic of batch) {

@@ -9,6 +9,8 @@ export interface StoredEvent {
   type: string;
   /** The envelope as JSON text. */
   json: string;
+  /** When it was stored, milliseconds since 1970. */
+  time_ms: number;
   /** Whether it ends an attempt of the run. */
   terminal: boolean;
   /** Whether the read that found it stopped here and left later ones out. */
@@ -77,6 +79,7 @@ function stored(row: EventRow): StoredEvent {
     seq,
     type: row.type,
     json: JSON.stringify(envelope),
+    time_ms: row.time.getTime(),
     terminal: (TERMINAL_EVENTS as readonly string[]).includes(row.type),
     more: row.left_out,
   };

@@ -28,6 +28,7 @@ export interface Submission {
   body: SubmitRun;
   idempotency_key: string | null;
   request_id: string | null;
+  trace_id: string | null;
   now: Date;
 }
 
@@ -84,7 +85,7 @@ async function claimKey(tx: Tx, submission: Submission, run_id: string): Promise
   return earlier!.run_id;
 }
 
-function newRun({ tenant, body, request_id, now }: Submission, rules: Rules): NewRun {
+function newRun({ tenant, body, request_id, trace_id, now }: Submission, rules: Rules): NewRun {
   const budget = lowered(body.budget ?? {}, rules);
   return {
     id: newId('run'),
@@ -97,6 +98,7 @@ function newRun({ tenant, body, request_id, now }: Submission, rules: Rules): Ne
     metadata: body.metadata ?? {},
     tags: [...new Set(body.tags)],
     request_id,
+    trace_id,
     deadline_at: new Date(now.getTime() + budget.max_duration_s * 1_000),
   };
 }

@@ -55,7 +55,6 @@ describe('address', () => {
     '/v1/runs/x/pause',
     '/v1/runs/{id}/plans',
     '/v1/stream',
-    '/metrics',
     '/docs',
   ])('%s is not served', async (path) => {
     await problemIn(await api.request(path.replace('{id}', run_id)), 'not_found');

@@ -29,7 +29,7 @@ describe('submitting a run', () => {
         rules: RULES,
         onNotStarted: (run_id) => void notStarted.push(run_id),
       },
-      { tenant, body, idempotency_key: key, request_id: 'req_1', now: new Date(), ...of },
+      { tenant, body, idempotency_key: key, request_id: 'req_1', trace_id: null, now: new Date(), ...of },
     );
   const runsOf = () => test_db.db.query<{ id: string }>('select id from runs where tenant = $1', [tenant]);
 

@@ -13,9 +13,13 @@ import { openDatabase } from '../../src/db/database';
 import { append, type NewEvent, type RunChange } from '../../src/events/append';
 import { EventHub } from '../../src/events/hub';
 import { createInputCheck } from '../../src/planning/input-check';
+import { Registry } from 'prom-client';
+import { createApiMetrics } from '../../src/telemetry/api-metrics';
+import { createLogContext } from '../../src/telemetry/context';
 import { createLogger } from '../../src/telemetry/logger';
 import { loadTools } from '../../src/tools/load-tools';
 import { createTestDatabase, type TestDatabase } from './database';
+import type { LogLines } from './log-lines';
 import { recordWorkflows, type RecordedWorkflows } from './recorded-workflows';
 
 export const RULES: Rules = {
@@ -32,6 +36,8 @@ export interface ApiServerOptions {
   settings?: Partial<ApiSettings>;
   /** Development keys are refused. */
   production?: boolean;
+  /** Takes what the server writes to its log. */
+  logs?: LogLines;
   /** How the server reaches Postgres, from how the test does. */
   viaUrl?: (url: string) => string;
 }
@@ -70,6 +76,7 @@ export interface RequestOptions {
 export async function startApiServer({
   settings,
   production = true,
+  logs,
   viaUrl,
 }: ApiServerOptions = {}): Promise<ApiServer> {
   const database = await createTestDatabase();
@@ -90,6 +97,16 @@ export async function startApiServer({
   const own = await createApiKey(database.db, 'tenant_own', 'own');
   const foreign = await createApiKey(database.db, 'tenant_foreign', 'foreign');
   const workflows = recordWorkflows();
+  const context = createLogContext();
+  const level = logs === undefined ? 'silent' : 'debug';
+  const log = createLogger({
+    level,
+    name: 'api under test',
+    format: 'json',
+    context,
+    ...(logs && { to: logs }),
+  });
+  const register = new Registry();
   const deps: ApiDeps = {
     db,
     findKey: (secret) => findApiKey(db, secret, { production }),
@@ -98,7 +115,10 @@ export async function startApiServer({
     tools: loadTools([]),
     checkInput: createInputCheck(),
     rules: RULES,
-    log: createLogger({ level: 'silent', name: 'api under test' }),
+    log,
+    context,
+    metrics: createApiMetrics(register),
+    register,
     settings: {
       public_url: 'http://longhaul.test',
       body_limit: 1_000_000,

@@ -37,6 +37,7 @@ export async function newRun(
       metadata: {},
       tags: [],
       request_id: null,
+      trace_id: null,
       deadline_at: new Date(Date.now() + 3_600_000),
     });
     const run = {

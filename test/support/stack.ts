@@ -8,6 +8,7 @@ import { freePort } from '../../src/dev/ports';
 import { readSse } from '../../src/dev/read-sse';
 import { createTestDatabase, servers, type TestDatabase } from './database';
 import { eventually } from './eventually';
+import type { LogLines } from './log-lines';
 import { startTcpProxy, type TcpProxy } from './tcp-proxy';
 
 const ROOT = join(__dirname, '..', '..');
@@ -27,6 +28,8 @@ export interface SystemOptions {
   settings?: Record<string, string>;
   /** Main file of the worker. */
   worker?: string;
+  /** Takes what each process writes to its log, instead of the log of the test run. */
+  logs?: { api: LogLines; worker: LogLines };
   /** API and worker reach Temporal through a wire that can be cut. */
   temporalBehindProxy?: boolean;
 }
@@ -61,6 +64,7 @@ export interface Description {
 export async function startSystem({
   temporalBehindProxy = false,
   settings = {},
+  logs,
   worker: workerMain = 'src/workers/main.ts',
 }: SystemOptions = {}): Promise<System> {
   const database = await createTestDatabase();
@@ -86,7 +90,7 @@ export async function startSystem({
   const api_url = `http://127.0.0.1:${port}`;
   const started: Program[] = [];
   const start = async (main: string) => {
-    const program = await startProgram(main, env);
+    const program = await startProgram(main, env, main === workerMain ? logs?.worker : logs?.api);
     started.push(program);
     return program;
   };
@@ -169,13 +173,14 @@ export async function startSystem({
   };
 }
 
-/** Starts a main file and waits until it says that it is ready. Its log goes to the log of the test run. */
-export async function startProgram(main: string, env: NodeJS.ProcessEnv): Promise<Program> {
+/** Starts a main file and waits until it says that it is ready. Its log goes to `log`, or to the log of the test run. */
+export async function startProgram(main: string, env: NodeJS.ProcessEnv, log?: LogLines): Promise<Program> {
   const child = spawn(process.execPath, ['--import', 'tsx', join(ROOT, main)], {
     cwd: ROOT,
     env,
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    stdio: ['ignore', 'inherit', log === undefined ? 'inherit' : 'pipe', 'ipc'],
   });
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => log?.write(text));
   const exited = once(child, 'exit');
   const ready = once(child, 'message');
   await Promise.race([

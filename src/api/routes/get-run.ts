@@ -6,7 +6,7 @@ import type { ApiDeps } from '../deps';
 import { route } from '../route';
 import { runView } from '../run-view';
 
-const RUN_ID = /^run_[0-9A-HJKMNP-TV-Z]{26}$/;
+export const RUN_ID = /^run_[0-9A-HJKMNP-TV-Z]{26}$/;
 
 export function getRun({ settings }: ApiDeps) {
   return route({

@@ -37,6 +37,7 @@ export function startRun(deps: ApiDeps) {
     failures: ['invalid_plan', 'idempotency_mismatch'],
     async handle({ req, res, body, caller: { tenant }, records }) {
       refuseUnsoundPlan(deps, body);
+      const { request_id = null, trace_id = null } = deps.context.fields();
       const { run, replayed } = await submitRun(
         {
           records,
@@ -49,10 +50,12 @@ export function startRun(deps: ApiDeps) {
           tenant,
           body,
           idempotency_key: idempotencyKey(req.headers['idempotency-key']),
-          request_id: String(res.locals.request_id),
+          request_id,
+          trace_id,
           now: new Date(),
         },
       );
+      deps.context.add({ run_id: run.id });
       const view = runView(run, deps.settings);
       if (replayed) res.setHeader('Idempotent-Replayed', 'true');
       res

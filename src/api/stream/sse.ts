@@ -39,6 +39,7 @@ export async function sendEvents(
     'X-Accel-Buffering': 'no',
   });
   if (res.req.method === 'HEAD') return void res.end();
+  const left = deps.metrics.joined('sse');
   res.write(`retry: ${RETRY_MS}\n\n`);
   const heartbeat = setInterval(() => res.write(HEARTBEAT), heartbeat_ms);
   try {
@@ -55,6 +56,7 @@ export async function sendEvents(
     await sayEnd(records, res, run);
   } finally {
     clearInterval(heartbeat);
+    left();
   }
 }
 

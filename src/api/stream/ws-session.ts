@@ -46,6 +46,7 @@ export interface SessionRequest {
 export async function serveSession(deps: ApiDeps, ws: WebSocket, request: SessionRequest): Promise<void> {
   const gone = new AbortController();
   const { heartbeat_ms } = deps.settings.stream;
+  const left = deps.metrics.joined('websocket');
   const { token, stop } = listenTo(ws, request.headers, gone, deps.settings.stream);
   try {
     const caller = await keyOf(deps, await token);
@@ -67,6 +68,7 @@ export async function serveSession(deps: ApiDeps, ws: WebSocket, request: Sessio
     ws.close(closeCodeOf(refusal), code);
   } finally {
     stop();
+    left();
   }
 }
 
