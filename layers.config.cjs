@@ -51,16 +51,19 @@ const folders = {
   db: { values: ['contracts'], npm: ['pg', 'ulid'] },
   api: {
     values: ['contracts', 'runs', 'events', 'db', 'planning', 'tools', 'telemetry'],
-    npm: ['cors', 'express', 'helmet', 'lru-cache', 'ws', 'zod', 'zod-openapi'],
+    npm: ['cors', 'express', 'helmet', 'lru-cache', 'prom-client', 'ws', 'zod', 'zod-openapi'],
   },
-  workers: { values: [...EVERYWHERE, 'workflows/messages'], npm: ['@temporalio/worker'] },
+  workers: {
+    values: [...EVERYWHERE, 'workflows/messages'],
+    npm: ['@temporalio/worker', '@temporalio/activity', '@temporalio/common', 'prom-client'],
+  },
   dev: { values: ['contracts', 'db', 'workers/bundle-workflows'], npm: ['pg', 'picocolors'] },
   // Keys and the schema are the operator's, who has Postgres; everything about runs goes over HTTP.
   cli: {
     values: ['contracts', 'dev', 'db/api-keys', 'db/migrate', 'db/database', 'db/unavailable'],
     npm: ['commander'],
   },
-  telemetry: { values: ['contracts'], npm: ['pino'] },
+  telemetry: { values: ['contracts'], npm: ['pino', 'pino-pretty', 'prom-client', 'lru-cache', 'ulid'] },
 };
 
 /** Single files, and what they may import besides what their folder may. */

@@ -28,6 +28,15 @@ const Settings = z.object({
   NODE_ENV: z.enum(['production', 'development', 'test']).default('production'),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 
+  /** `pretty` for people; programs read `json`. */
+  LONGHAUL_LOG_FORMAT: z.enum(['json', 'pretty']).default('json'),
+  /** Whether the log may quote the goals of users. */
+  LONGHAUL_LOG_GOALS: z.stringbool().default(false),
+
+  /** Address and port on which a worker serves `/metrics`; no port, or 0: it does not. The API serves its own beside everything else. */
+  LONGHAUL_METRICS_HOST: z.string().min(1).default('127.0.0.1'),
+  LONGHAUL_METRICS_PORT: wholeNumber(0, 65_535).default(0),
+
   /** Postgres, the record. */
   DATABASE_URL: z.string().min(1),
   /** Connections of one process to Postgres, besides the one that listens for events. */
@@ -135,6 +144,7 @@ export interface Config extends Settings {
   trust_proxy: false | number | string[];
   max_connections_per_address: number;
   drain_s: number;
+  log: { level: Settings['LOG_LEVEL']; format: Settings['LONGHAUL_LOG_FORMAT']; log_goals: boolean };
   rules: Rules;
   /** Words for the log: settings that have no meaning here. */
   warnings: string[];
@@ -178,6 +188,11 @@ function configOf(env: NodeJS.ProcessEnv, alsoWrong: (values: Values) => string[
       settings.LONGHAUL_MAX_CONNECTIONS_PER_ADDRESS ??
       (production ? CONNECTIONS_PER_ADDRESS : settings.LONGHAUL_MAX_CONNECTIONS),
     drain_s: settings.LONGHAUL_DRAIN_S ?? (production ? DRAIN_S : 0),
+    log: {
+      level: settings.LOG_LEVEL,
+      format: settings.LONGHAUL_LOG_FORMAT,
+      log_goals: settings.LONGHAUL_LOG_GOALS,
+    },
     rules: rulesOf(settings),
     warnings: unknownSettings(env),
   };

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client, Connection, type WorkflowClientInterceptor } from '@temporalio/client';
+import { Connection } from '@temporalio/client';
 import { openDatabase, type Database } from '../../src/db/database';
 import { migrate } from '../../src/db/migrate';
 import { startPostgres } from '../../src/dev/postgres';
@@ -29,14 +29,6 @@ const VICTIM_EVERY_MS = 300;
 /** Submits of the flood at once. */
 const FLOODERS = 4;
 const QUEUE = 'longhaul';
-
-/** Starts runs as if there was no fairness: all tenants share one turn. */
-const withoutKey: WorkflowClientInterceptor = {
-  startWithDetails: (input, next) => {
-    const { priority: _, ...options } = input.options;
-    return next({ ...input, options });
-  },
-};
 
 interface Bench {
   db: Database;
@@ -75,11 +67,9 @@ async function main(): Promise<void> {
   const db = openDatabase({ url: postgres.url, pool: 20, name: 'bench' });
   const connection = await Connection.connect({ address: temporal.address });
   try {
-    const fair = createRunWorkflows(new Client({ connection }), QUEUE);
-    const unfair = createRunWorkflows(
-      new Client({ connection, interceptors: { workflow: [withoutKey] } }),
-      QUEUE,
-    );
+    const fair = createRunWorkflows({ connection, namespace: 'default' }, QUEUE);
+    // All under one key, as if there were none.
+    const unfair: RunWorkflows = { ...fair, start: (run) => fair.start({ ...run, tenant: 'everybody' }) };
     await measure({ db, workflows: fair, name: 'warm-up' }, false);
     const alone = await measure({ db, workflows: fair, name: 'alone' }, false);
     print('alone', alone, alone);
@@ -143,6 +133,7 @@ async function submit({ db, workflows }: Bench, tenant: string, ms: number): Pro
       body: { goal: 'wait', plan: { steps: [{ id: 'wait', tool: 'test.wait', input: { ms } }] } },
       idempotency_key: null,
       request_id: null,
+      trace_id: null,
       now: new Date(),
     },
   );

@@ -86,7 +86,14 @@ async function submit(db: Database, tenant: string, open_runs: number): Promise<
       rules: RULES,
       open_runs,
     },
-    { tenant, body: { goal: 'a goal' }, idempotency_key: null, request_id: null, now: new Date() },
+    {
+      tenant,
+      body: { goal: 'a goal' },
+      idempotency_key: null,
+      request_id: null,
+      trace_id: null,
+      now: new Date(),
+    },
   );
 }
 

@@ -6,6 +6,7 @@ import { crossOrigin } from './cross-origin';
 import type { ApiDeps } from './deps';
 import { mount } from './mount';
 import { problemHandler } from './problem';
+import { requestLog } from './request-log';
 import { routesOf } from './routes';
 import { securityHeaders } from './security-headers';
 
@@ -18,10 +19,11 @@ export function createApp(deps: ApiDeps): Express {
   const app = express();
   app.disable('x-powered-by').disable('etag').set('query parser', 'simple');
   app.set('trust proxy', settings.trust_proxy);
-  app.use(requestId(), securityHeaders(), crossOrigin(settings.allowed_origins));
+  const routes = routesOf(deps);
+  app.use(requestId(), requestLog(deps, routes), securityHeaders(), crossOrigin(settings.allowed_origins));
 
   app.use('/v1', neverStored(), authenticate(deps));
-  mount(app, routesOf(deps), deps);
+  mount(app, routes, deps);
 
   app.use(() => {
     throw new Refusal('not_found', 'Nothing is served at this address.');

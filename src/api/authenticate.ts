@@ -12,13 +12,15 @@ const MAX_SECRET_CHARS = 200;
 const STREAM_PATH = /^\/runs\/([^/]+)\/events\/?$/;
 
 /** Lets only requests with an accepted key through, or with a ticket where they open a stream; `callerOf` then says whose. */
-export function authenticate(deps: Pick<ApiDeps, 'findKey' | 'useTicket'>): RequestHandler {
+export function authenticate(deps: Pick<ApiDeps, 'findKey' | 'useTicket' | 'context'>): RequestHandler {
   return async (req, res, next) => {
     const secret = secretIn(req.headers);
-    res.locals.caller =
+    const caller =
       secret === null && opensStream(req)
         ? (await admissionOf(deps, req.query.ticket, STREAM_PATH.exec(req.path)?.[1])).key
         : await keyOf(deps, secret);
+    res.locals.caller = caller;
+    deps.context.add({ tenant: caller.tenant, key_id: caller.id });
     next();
   };
 }

@@ -1,3 +1,6 @@
+import type { Registry as MetricsRegistry } from 'prom-client';
+import type { ApiMetrics } from '../telemetry/api-metrics';
+import type { LogContext } from '../telemetry/context';
 import type { Logger } from '../telemetry/logger';
 import type { ApiKey } from '../db/api-keys';
 import type { Database } from '../db/database';
@@ -39,6 +42,11 @@ export interface ApiDeps {
   checkInput: InputCheck;
   rules: Rules;
   log: Logger;
+  /** What every line of the log says of the request that is being served. */
+  context: LogContext;
+  metrics: ApiMetrics;
+  /** All metrics of the process, for those who scrape them. */
+  register: MetricsRegistry;
   settings: ApiSettings;
   /** Aborted when the process begins to stop. */
   stopping: AbortController;

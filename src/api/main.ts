@@ -1,15 +1,17 @@
-import { Client, Connection } from '@temporalio/client';
+import { Connection } from '@temporalio/client';
 import { loadApiConfig, type Config } from '../config';
 import { acceptedApiKeys, allowDevelopmentKey } from '../db/api-keys';
 import { openDatabase, type Database } from '../db/database';
 import { missingMigrations } from '../db/migrate';
+import { queueAge } from '../db/runs';
 import { useStreamTicket } from '../db/stream-tickets';
 import { EventHub } from '../events/hub';
 import { createInputCheck } from '../planning/input-check';
+import { endWithin, runToEnd, stopRequest } from '../process-end';
 import { RunStarts } from '../runs/run-starts';
 import { createRunWorkflows } from '../runs/run-workflows';
-import { endWithin, runToEnd, stopRequest } from '../process-end';
-import { createLogger } from '../telemetry/logger';
+import { createApiMetrics, type ApiMetrics } from '../telemetry/api-metrics';
+import { createTelemetry, type Telemetry } from '../telemetry/telemetry';
 import { loadTools } from '../tools/load-tools';
 import { acceptKeys } from './accepted-keys';
 import type { ApiDeps } from './deps';
@@ -27,59 +29,15 @@ const STOP_WITHIN_MS = 20_000;
 
 async function main(): Promise<void> {
   const config = loadApiConfig();
-  const log = createLogger({ level: config.LOG_LEVEL, name: 'api' });
+  const tools = loadTools(config.LONGHAUL_TOOL_PACKS);
+  const telemetry = createTelemetry({ ...config.log, name: 'api', tools: tools.catalogue.names() });
+  const { log } = telemetry;
   for (const warning of config.warnings) log.warn(warning);
-  const db = openDatabase({
-    url: config.DATABASE_URL,
-    pool: config.LONGHAUL_DB_POOL,
-    name: 'longhaul api',
-    onIdleError: (err) => log.warn({ err }, 'A connection to Postgres was lost.'),
-  });
-  const hub = new EventHub({ url: config.DATABASE_URL, db, onFault: (what, err) => log.warn({ err }, what) });
-  const connection = Connection.lazy({ address: config.TEMPORAL_ADDRESS });
-  const client = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
+  const metrics = createApiMetrics(telemetry.register);
+  const { db, hub } = openRecord(config, telemetry, metrics);
   if (config.LONGHAUL_DEVELOPMENT_KEY !== undefined)
     await allowDevelopmentKey(db, config.LONGHAUL_DEVELOPMENT_KEY);
-
-  const production = config.NODE_ENV === 'production';
-  const keys = acceptKeys(db, {
-    production,
-    onFault: (err) => log.warn({ err }, 'The last uses of keys could not be noted; they are noted later.'),
-  });
-  const load = watchLoad(config.LONGHAUL_SHED_LAG_MS);
-  const settings = settingsOf(config);
-  const workflows = createRunWorkflows(client, config.LONGHAUL_TASK_QUEUE);
-  const starts = new RunStarts(workflows, (run_id, err) =>
-    log.warn({ run_id, err }, 'Temporal did not take the run; it is started later.'),
-  );
-  const deps: ApiDeps = {
-    db,
-    findKey: keys.find,
-    forgetKey: keys.forget,
-    useTicket: (ticket) => useStreamTicket(db, ticket, { production }),
-    limits: createRateLimits({ db, quotas: settings.quotas }),
-    load,
-    hub,
-    streams: new OpenStreams({
-      limits: settings.stream,
-      acceptedKeys: (ids) => acceptedApiKeys(db, ids, { production }),
-      onFault: (what, err) => log.warn({ err }, what),
-    }),
-    workflows,
-    starts,
-    tools: loadTools(config.LONGHAUL_TOOL_PACKS),
-    checkInput: createInputCheck(),
-    rules: config.rules,
-    log,
-    settings,
-    stopping: new AbortController(),
-    checks: {
-      postgres: () => checkSchema(db),
-      temporal: async () => {
-        await connection.withDeadline(Date.now() + 1_000, () => connection.workflowService.getSystemInfo({}));
-      },
-    },
-  };
+  const { deps, close } = makeApi(config, { telemetry, metrics, db, hub, tools });
   const api = await serve(deps, {
     host: config.HOST,
     port: config.PORT,
@@ -93,11 +51,99 @@ async function main(): Promise<void> {
   endWithin('API', STOP_WITHIN_MS);
   log.info('The API stops.');
   await api.close();
-  load.close();
-  await keys.close();
-  await starts.settled();
-  await connection.close();
-  await db.close();
+  await close();
+}
+
+/** The record, and what follows its events. */
+function openRecord(
+  config: Config,
+  { log, onFacts }: Telemetry,
+  { lag }: ApiMetrics,
+): { db: Database; hub: EventHub } {
+  const db = openDatabase({
+    url: config.DATABASE_URL,
+    pool: config.LONGHAUL_DB_POOL,
+    name: 'longhaul api',
+    onFacts,
+    onIdleError: (err) => log.warn({ err }, 'A connection to Postgres was lost.'),
+  });
+  const onFault = (what: string, err: Error) => log.warn({ err }, what);
+  return { db, hub: new EventHub({ url: config.DATABASE_URL, db, onFault, onLag: lag }) };
+}
+
+interface Parts extends Pick<ApiDeps, 'metrics' | 'hub' | 'tools'> {
+  telemetry: Telemetry;
+  db: Database;
+}
+
+/** What the API is made of. @returns it, and what lets go of it once the API has ended. */
+function makeApi(
+  config: Config,
+  { telemetry, metrics, db, hub, tools }: Parts,
+): { deps: ApiDeps; close: () => Promise<void> } {
+  const { log, context, register } = telemetry;
+  const production = config.NODE_ENV === 'production';
+  const settings = settingsOf(config);
+  const connection = Connection.lazy({ address: config.TEMPORAL_ADDRESS });
+  const temporal = { connection, namespace: config.TEMPORAL_NAMESPACE };
+  const workflows = createRunWorkflows(temporal, config.LONGHAUL_TASK_QUEUE);
+  const starts = new RunStarts(workflows, (run_id, err) =>
+    log.warn({ run_id, err }, 'Temporal did not take the run; it is started later.'),
+  );
+  const keys = acceptKeys(db, {
+    production,
+    onFault: (err) => log.warn({ err }, 'The last uses of keys could not be noted; they are noted later.'),
+  });
+  const load = watchLoad(config.LONGHAUL_SHED_LAG_MS);
+  const checkInput = createInputCheck();
+  telemetry.watch({
+    pool: db.connections,
+    caches: { input_schemas: checkInput.compiled, watched_runs: () => hub.watched() },
+    queueAge: () => queueAge(db),
+  });
+  const deps: ApiDeps = {
+    db,
+    findKey: keys.find,
+    forgetKey: keys.forget,
+    useTicket: (ticket) => useStreamTicket(db, ticket, { production }),
+    limits: createRateLimits({ db, quotas: settings.quotas }),
+    onRefused: metrics.refused,
+    load,
+    hub,
+    streams: new OpenStreams({
+      limits: settings.stream,
+      acceptedKeys: (ids) => acceptedApiKeys(db, ids, { production }),
+      joined: metrics.joined,
+      onFault: (what, err) => log.warn({ err }, what),
+    }),
+    workflows,
+    starts,
+    tools,
+    checkInput,
+    rules: config.rules,
+    log,
+    context,
+    metrics,
+    register,
+    settings,
+    stopping: new AbortController(),
+    checks: {
+      postgres: () => checkSchema(db),
+      temporal: async () => {
+        await connection.withDeadline(Date.now() + 1_000, () => connection.workflowService.getSystemInfo({}));
+      },
+    },
+  };
+  return {
+    deps,
+    async close() {
+      load.close();
+      await keys.close();
+      await starts.settled();
+      await connection.close();
+      await db.close();
+    },
+  };
 }
 
 function settingsOf(config: Config): ApiDeps['settings'] {

@@ -40,8 +40,9 @@ export function problemHandler(deps: { public_url: string; log: Logger }) {
     const request_id = String(res.locals.request_id);
     const refusal = refusalOf(error);
     if (refusal.code === 'internal' || refusal.code === 'unavailable') {
-      deps.log.error({ err: error, request_id, path: req.path }, refusal.message);
+      deps.log.error({ err: error, request_id }, refusal.message);
     }
+    res.locals.failure = refusal.code; // for the line of the request
     if (res.headersSent) return next(error); // Express cuts the connection: a stream that ends without its end means reconnect
     const problem = problemOf(refusal, { public_url: deps.public_url, path: req.path, request_id });
     leaveRest(req, res);

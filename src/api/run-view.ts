@@ -34,6 +34,7 @@ export function runView(row: RunRow, settings: ApiSettings): Run {
     metadata: row.metadata,
     tags: row.tags,
     last_seq: row.last_seq,
+    trace_id: row.trace_id,
     temporal: {
       namespace,
       workflow_id: row.id,

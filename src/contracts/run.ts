@@ -82,6 +82,8 @@ export const Run = z
     tags: z.array(z.string()),
     /** Number of the newest event. */
     last_seq: z.number().int(),
+    /** 32 hexadecimal digits: the trace of the request that submitted it. */
+    trace_id: z.string().nullable(),
     temporal: z.strictObject({ namespace: z.string(), workflow_id: z.string(), ui_url: z.string() }),
     urls: z.strictObject({ self: z.string(), events: z.string(), cancel: z.string() }),
     /** Only where `expand` asks for it: the plan that is carried out, or the newest one. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Pool, type PoolClient, type PoolConfig, type QueryConfig } from 'pg';
+import type { CommittedFacts } from '../contracts/fact';
 import type { Tx } from './tx';
 import { Unavailable, isConnectionFault } from './unavailable';
 
@@ -27,6 +28,8 @@ export interface Records extends Tx {
 export interface Database extends Records {
   /** The same pool, seeing the rows of one tenant alone. */
   of(tenant: string): Records;
+  /** Connections that are open, those of them that nobody uses, and callers that wait for one. */
+  connections(): { open: number; idle: number; waiting: number };
   close(): Promise<void>;
 }
 
@@ -36,21 +39,43 @@ export interface DatabaseOptions {
   pool: number;
   /** Shown in pg_stat_activity. */
   name: string;
+  /** Hears of facts once they are committed; must not throw. */
+  onFacts?: (facts: CommittedFacts) => void;
   /** Told about connections that broke while idle; they are replaced. */
   onIdleError?: (error: Error) => void;
 }
 
 /** Opens a pool; connects when first asked. */
-export function openDatabase({ url, pool: max, name, onIdleError }: DatabaseOptions): Database {
+export function openDatabase({
+  url,
+  pool: max,
+  name,
+  onFacts = () => undefined,
+  onIdleError,
+}: DatabaseOptions): Database {
   const pool = new Pool({ ...connectionOptions(url, name), options: `-c role=${ROLE}`, max });
   const prepare = preparing();
   pool.on('error', (error) => onIdleError?.(error));
   const connected = connecting(pool);
   const recordsOf = (tenant: string): Records => ({
-    query: (text, values) => connected(tenant, (client) => txOver(client, prepare).query(text, values)),
-    transaction: (work) => connected(tenant, (client, lose) => inTransaction(client, lose, prepare, work)),
+    query: (text, values) => connected(tenant, (client) => queryOver(client, prepare)(text, values)),
+    announce: onFacts, // a statement outside a transaction is committed when it returns
+    async transaction(work) {
+      const told: CommittedFacts[] = [];
+      const result = await connected(tenant, (client, lose) => {
+        const tx: Tx = { query: queryOver(client, prepare), announce: (facts) => void told.push(facts) };
+        return inTransaction(client, lose, () => work(tx));
+      });
+      told.forEach(onFacts);
+      return result;
+    },
   });
-  return { ...recordsOf(EVERY_TENANT), of: recordsOf, close: () => pool.end() };
+  return {
+    ...recordsOf(EVERY_TENANT),
+    of: recordsOf,
+    connections: () => ({ open: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
+    close: () => pool.end(),
+  };
 }
 
 /** Told that a connection is not to be lent again. */
@@ -95,15 +120,10 @@ export function connectionOptions(url: string, name: string): PoolConfig {
   };
 }
 
-async function inTransaction<T>(
-  client: PoolClient,
-  lose: Lose,
-  prepare: Prepare,
-  work: (tx: Tx) => Promise<T>,
-): Promise<T> {
+async function inTransaction<T>(client: PoolClient, lose: Lose, work: () => Promise<T>): Promise<T> {
   await client.query('begin');
   try {
-    const result = await work(txOver(client, prepare));
+    const result = await work();
     await client.query('commit');
     return result;
   } catch (error) {
@@ -112,8 +132,8 @@ async function inTransaction<T>(
   }
 }
 
-function txOver(client: PoolClient, prepare: Prepare): Tx {
-  return { query: async (text, values) => rowsOf(await client.query(prepare(text, values))) };
+function queryOver(client: PoolClient, prepare: Prepare): Tx['query'] {
+  return async (text, values) => rowsOf(await client.query(prepare(text, values)));
 }
 
 type Prepare = (text: string, values: unknown[] | undefined) => QueryConfig;

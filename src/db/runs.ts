@@ -30,6 +30,8 @@ export interface RunRow {
   origin: { type: string; run_id: string | null; from: string | null };
   root_run_id: string;
   superseded_by: string | null;
+  request_id: string | null;
+  trace_id: string | null;
   created_at: Date;
   updated_at: Date;
   started_at: Date | null;
@@ -50,6 +52,7 @@ export interface NewRun {
   metadata: Record<string, string>;
   tags: string[];
   request_id: string | null;
+  trace_id: string | null;
   deadline_at: Date;
 }
 
@@ -58,7 +61,7 @@ export const RUN_COLUMNS = `
   r.id, r.tenant, r."user", r.status, r.phase, r.status_reason, r.goal, r.answer, r.error, r.plan_version, r.rounds, r.rules,
   r.budget, r.metadata, r.tags, r.attempt, r.first_seq::float8 as first_seq, r.last_seq::float8 as last_seq,
   r.revision::float8 as revision, r.origin,
-  r.root_run_id, r.superseded_by, r.created_at, r.updated_at, r.started_at, r.finished_at, r.deadline_at,
+  r.root_run_id, r.superseded_by, r.request_id, r.trace_id, r.created_at, r.updated_at, r.started_at, r.finished_at, r.deadline_at,
   p.steps_total, p.steps_done`;
 export const RUN_PROGRESS = `
   cross join lateral (
@@ -107,6 +110,16 @@ export function findUnstartedRuns(db: Tx, limit: number): Promise<RunRow[]> {
      order by r.created_at limit $1`,
     [limit],
   );
+}
+
+/** Age of the oldest run that no worker has begun, seconds; 0 when there is none. Two looks at an index, whatever else is there. */
+export async function queueAge(db: Tx): Promise<number> {
+  const [row] = await db.query<{ age_s: number }>(
+    `select coalesce(extract(epoch from clock_timestamp() - least(
+       (select min(created_at) from runs where status = 'queued' and workflow_started_at is null),
+       (select min(created_at) from runs where status = 'queued' and workflow_started_at is not null))), 0)::float8 as age_s`,
+  );
+  return row!.age_s;
 }
 
 /** What the activities of a run need of its row. */

@@ -110,6 +110,8 @@ async function startAll(options: Start): Promise<StackUrls> {
   const env = childEnvironment(start.env, {
     ...ownLimits(start.env),
     NODE_ENV: 'development',
+    // Their logs are files that people look into; who has a program read them says json.
+    LONGHAUL_LOG_FORMAT: givenValue(start.env, 'LONGHAUL_LOG_FORMAT') ?? 'pretty',
     DATABASE_URL: database_url,
     TEMPORAL_ADDRESS: temporal.address,
     LONGHAUL_TEMPORAL_UI_URL: temporal.ui_url,

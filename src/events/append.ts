@@ -1,4 +1,4 @@
-import type { EventData, EventType } from '../contracts/event';
+import type { Fact } from '../contracts/fact';
 import type { Failure } from '../contracts/failure';
 import { Refusal } from '../contracts/refusal';
 import type { RunStatus } from '../contracts/run-status';
@@ -10,9 +10,7 @@ import type { StepChange, StepRef } from '../db/steps';
 import type { Tx } from '../db/tx';
 
 /** A fact to be appended. `key` names the fact within the attempt of its run: the same key is the same fact, stored once. */
-export type NewEvent = {
-  [T in EventType]: { key: string; type: T; step_id?: string; data: EventData[T] };
-}[EventType];
+export type NewEvent = Fact & { key: string };
 
 /** Columns of the run that change together with the facts. */
 export interface RunChange {
@@ -60,13 +58,9 @@ export async function append(
   run_id: string,
   { attempt, events, change = {} }: { attempt: number | null; events: NewEvent[]; change?: RunChange },
 ): Promise<Appended> {
-  const row = await appended(tx, 'select last_seq, added, status, wish from record($1, $2, $3, $4)', [
-    run_id,
-    attempt,
-    withIds(events),
-    JSON.stringify(change),
-  ]);
-  return row!;
+  const values = [run_id, attempt, withIds(events), JSON.stringify(change)];
+  const statement = 'select last_seq, added, status, wish from record($1, $2, $3, $4)';
+  return (await appended(tx, statement, values, { run_id, events }))!;
 }
 
 /**
@@ -85,15 +79,9 @@ export function appendOutcome(
     events,
   }: { fence: number | null; change: StepChange; attempt: number; events: NewEvent[] },
 ): Promise<Appended | null> {
-  return appended(tx, 'select last_seq, added, status, wish from record_step($1, $2, $3, $4, $5, $6, $7)', [
-    run_id,
-    plan_version,
-    step_id,
-    fence,
-    JSON.stringify(change),
-    attempt,
-    withIds(events),
-  ]);
+  const statement = 'select last_seq, added, status, wish from record_step($1, $2, $3, $4, $5, $6, $7)';
+  const values = [run_id, plan_version, step_id, fence, JSON.stringify(change), attempt, withIds(events)];
+  return appended(tx, statement, values, { run_id, events });
 }
 
 /**
@@ -112,7 +100,9 @@ export async function appendRun(
       `select ${RUN_COLUMNS} from take_run($1, $2, $3, $4) r ${RUN_PROGRESS}`,
       [JSON.stringify(run), withIds([created]), claim, open_runs],
     );
-    return row ?? 'key_taken';
+    if (row === undefined) return 'key_taken';
+    tx.announce?.({ run_id: run.id, facts: [created] });
+    return row;
   } catch (error) {
     if ((error as { code?: string }).code === TOO_MANY_OPEN) return 'too_many_open';
     throw error;
@@ -131,7 +121,8 @@ export function appendPlan(
   steps: object[],
   { events, change }: { events: NewEvent[]; change: RunChange },
 ): Promise<Appended | null> {
-  return appended(tx, 'select last_seq, added, status, wish from record_plan($1, $2, $3, $4, $5, $6, $7)', [
+  const statement = 'select last_seq, added, status, wish from record_plan($1, $2, $3, $4, $5, $6, $7)';
+  const values = [
     run_id,
     version,
     JSON.stringify({ ...plan, ...decision }),
@@ -139,17 +130,26 @@ export function appendPlan(
     attempt,
     withIds(events),
     JSON.stringify(change),
-  ]);
+  ];
+  return appended(tx, statement, values, { run_id, events });
 }
 
 function withIds(events: NewEvent[]): string {
   return JSON.stringify(events.map((event) => ({ id: newId('evt'), ...event })));
 }
 
-async function appended(tx: Tx, statement: string, values: unknown[]): Promise<Appended | null> {
+async function appended(
+  tx: Tx,
+  statement: string,
+  values: unknown[],
+  { run_id, events }: { run_id: string; events: NewEvent[] },
+): Promise<Appended | null> {
   try {
     const [row] = await tx.query<Omit<Appended, 'last_seq'> & { last_seq: string }>(statement, values);
-    return row === undefined ? null : { ...row, last_seq: Number(row.last_seq) };
+    if (row === undefined) return null;
+    // What a repetition tells again comes first: the last ones are those that are new.
+    if (row.added > 0) tx.announce?.({ run_id, facts: events.slice(-row.added) });
+    return { ...row, last_seq: Number(row.last_seq) };
   } catch (error) {
     const refusal = REFUSALS[(error as { code?: keyof typeof REFUSALS }).code!];
     if (refusal === undefined) throw error;

@@ -17,8 +17,8 @@ export interface HubDeps {
   db: Tx;
   /** Hears of reads that failed and of a lost listening connection; both are tried again. */
   onFault: (what: string, error: Error) => void;
-  /** Hears how long ago the newest events of a read were written, milliseconds, as far as the two clocks agree. */
-  onLag?: (ms: number) => void;
+  /** Hears how long after its being stored an event was read for live readers, seconds; of each read, the newest, as far as the two clocks agree. */
+  onLag?: (seconds: number) => void;
 }
 
 /** Live events for all readers of a process: one LISTEN connection and one poll, however many readers there are. */
@@ -71,6 +71,11 @@ export class EventHub {
     const following = new Following(topic, this.catch_up, reader, after, (left) => this.leave(topic, left));
     topic.join(following);
     return following;
+  }
+
+  /** Runs that somebody follows, for the metrics. */
+  watched(): number {
+    return this.topics.size;
   }
 
   async close(): Promise<void> {
@@ -160,6 +165,6 @@ export class EventHub {
   private tellLag(events: StoredEvent[]): void {
     if (this.deps.onLag === undefined || events.length === 0) return;
     const newest = events.reduce((latest, { time_ms }) => Math.max(latest, time_ms), 0);
-    this.deps.onLag(Math.max(0, Date.now() - newest));
+    this.deps.onLag(Math.max(0, Date.now() - newest) / 1_000);
   }
 }

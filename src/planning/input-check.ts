@@ -23,6 +23,8 @@ export interface InputCheck {
   (tool: CheckedTool, input: unknown): InputProblem[];
   /** An input of a plan: what depends on references is left to the time they are filled in. */
   planned(tool: CheckedTool, input: unknown): InputProblem[];
+  /** How many schemas are kept compiled. */
+  compiled(): number;
 }
 
 /** Problems reported per input: the first ones lead to the rest. */
@@ -83,7 +85,7 @@ export function createInputCheck(): InputCheck {
     const errors = errorsOf(tool, isAsMeant ? input : unescapeLiterals(input));
     return Array.isArray(errors) ? problemsOf(withoutOpen(errors, input)) : [errors];
   };
-  return Object.assign(checkInput, { planned });
+  return Object.assign(checkInput, { planned, compiled: () => compiled.size });
 }
 
 function compile(ajv: Ajv, schema: Record<string, unknown>): ValidateFunction | null {

@@ -1,12 +1,16 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import {
+  Client,
   WorkflowIdConflictPolicy,
   WorkflowIdReusePolicy,
   WorkflowExecutionAlreadyStartedError,
-  type Client,
+  type ClientOptions,
+  type WorkflowClientInterceptor,
 } from '@temporalio/client';
-import { SearchAttributeType, defineSearchAttributeKey } from '@temporalio/common';
+import { SearchAttributeType, defaultPayloadConverter, defineSearchAttributeKey } from '@temporalio/common';
 import type { Rules } from '../contracts/rules';
-import { LOOK, RUN_WORKFLOW, queueOf, type RunInput } from '../workflows/messages';
+import type { Trail } from '../contracts/trail';
+import { LOOK, RUN_WORKFLOW, TRAIL, queueOf, type RunInput } from '../workflows/messages';
 
 /** Longest wait for Temporal, milliseconds. What it did not take in that time the reconciler hands over later. */
 const CALL_TIMEOUT_MS = 1_000;
@@ -28,6 +32,8 @@ export interface StartableRun {
   rules: Rules;
   deadline_at: Date;
   origin: { type: string };
+  request_id: string | null;
+  trace_id: string | null;
 }
 
 /** The port to the workflows of runs. */
@@ -38,8 +44,13 @@ export interface RunWorkflows {
   look(run_id: string): Promise<void>;
 }
 
-/** The port over a Temporal client. `queue` is the prefix of the task queues. */
-export function createRunWorkflows(client: Client, queue: string): RunWorkflows {
+/** The port over a connection to Temporal. `queue` is the prefix of the task queues. */
+export function createRunWorkflows(
+  temporal: Required<Pick<ClientOptions, 'connection' | 'namespace'>>,
+  queue: string,
+): RunWorkflows {
+  const starting = new AsyncLocalStorage<Trail>();
+  const client = new Client({ ...temporal, interceptors: { workflow: [withTrail(starting)] } });
   return {
     async start(run) {
       const input: RunInput = { run_id: run.id, rules: run.rules, deadline_at_ms: run.deadline_at.getTime() };
@@ -62,7 +73,10 @@ export function createRunWorkflows(client: Client, queue: string): RunWorkflows 
           ],
         });
       try {
-        await client.withDeadline(Date.now() + CALL_TIMEOUT_MS, start);
+        const { id: run_id, tenant, request_id, trace_id } = run;
+        await starting.run({ request_id, trace_id, tenant, run_id }, () =>
+          client.withDeadline(Date.now() + CALL_TIMEOUT_MS, start),
+        );
       } catch (error) {
         if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
       }
@@ -70,6 +84,16 @@ export function createRunWorkflows(client: Client, queue: string): RunWorkflows 
     async look(run_id) {
       const handle = client.workflow.getHandle(run_id);
       await client.withDeadline(Date.now() + CALL_TIMEOUT_MS, () => handle.signal(LOOK));
+    },
+  };
+}
+
+/** Puts the trail of the run that is being started into a header: only an interceptor may write one. */
+function withTrail(starting: AsyncLocalStorage<Trail>): WorkflowClientInterceptor {
+  return {
+    startWithDetails(input, next) {
+      const trail = { [TRAIL]: defaultPayloadConverter.toPayload(starting.getStore()) };
+      return next({ ...input, headers: { ...input.headers, ...trail } });
     },
   };
 }

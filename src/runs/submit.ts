@@ -29,6 +29,7 @@ export interface Submission {
   body: SubmitRun;
   idempotency_key: string | null;
   request_id: string | null;
+  trace_id: string | null;
   now: Date;
 }
 
@@ -79,7 +80,7 @@ function keyOf({ idempotency_key: key, tenant, body, now }: Submission): Request
   return { tenant, route: ROUTE, key, body_hash, created_at: now, expires_at };
 }
 
-function newRun({ tenant, body, request_id, now }: Submission, rules: Rules): NewRun {
+function newRun({ tenant, body, request_id, trace_id, now }: Submission, rules: Rules): NewRun {
   const budget = lowered(body.budget ?? {}, rules);
   return {
     id: newId('run'),
@@ -92,6 +93,7 @@ function newRun({ tenant, body, request_id, now }: Submission, rules: Rules): Ne
     metadata: body.metadata ?? {},
     tags: body.tags ?? [],
     request_id,
+    trace_id,
     deadline_at: new Date(now.getTime() + budget.max_duration_s * 1_000),
   };
 }

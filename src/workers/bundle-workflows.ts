@@ -17,6 +17,7 @@ export async function bundleWorkflows({ outFile }: { outFile: string }): Promise
   if (existsSync(outFile) && readFileSync(outFile, 'utf8').startsWith(mark)) return false;
   const { code } = await bundleWorkflowCode({
     workflowsPath: join(__dirname, '..', 'workflows', `run.workflow${EXTENSION}`),
+    workflowInterceptorModules: [join(__dirname, '..', 'workflows', `interceptors${EXTENSION}`)],
     // Its progress lines are of no interest; a failure is thrown.
     logger: { log() {}, trace() {}, debug() {}, info() {}, warn() {}, error() {} },
   });

@@ -1,6 +1,8 @@
 import { Worker, type NativeConnection, type WorkerOptions } from '@temporalio/worker';
 import type { Activities } from '../activities';
+import type { LogContext } from '../telemetry/context';
 import { queueOf, type Role } from '../workflows/messages';
+import { inLogContext } from './activity-context';
 
 /** Runs a worker keeps in memory; well above those it has in flight. A small number stalls local activities. */
 const CACHED_WORKFLOWS = 500;
@@ -21,17 +23,19 @@ export interface WorkerDeps {
   activities: Activities;
   /** Path of the prebuilt workflow bundle. */
   bundle: string;
+  context: LogContext;
   /** Seconds that activities under way get when the worker stops. */
   grace_s: number;
 }
 
 /** The worker of one role: `runs` takes workflows and instant work, `tools` slow tool calls. It polls once it is run. */
 export function createWorker(role: Role, deps: WorkerDeps): Promise<Worker> {
-  const { connection, namespace, queue, activities, bundle, grace_s } = deps;
+  const { connection, namespace, queue, activities, bundle, context, grace_s } = deps;
   const options: WorkerOptions = {
     connection,
     namespace,
     taskQueue: queueOf(queue, role),
+    interceptors: { activity: [inLogContext(context)] },
     shutdownGraceTime: `${grace_s} s`,
     shutdownForceTime: `${grace_s + FORCE_AFTER_GRACE_S} s`,
     maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,

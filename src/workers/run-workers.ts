@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client } from '@temporalio/client';
-import { DefaultLogger, NativeConnection, Runtime, type Worker } from '@temporalio/worker';
+import { NativeConnection, Runtime, type RuntimeOptions, type Worker } from '@temporalio/worker';
 import { createActivities, type ActivityDeps } from '../activities';
 import type { Config } from '../config';
 import { connectionOptions, openDatabase, type Database } from '../db/database';
@@ -8,9 +7,12 @@ import { createInputCheck } from '../planning/input-check';
 import { Reconciler } from '../runs/reconcile';
 import { createRunWorkflows } from '../runs/run-workflows';
 import { stopRequest } from '../process-end';
-import { createLogger, type Logger } from '../telemetry/logger';
+import type { Logger } from '../telemetry/logger';
+import { createTelemetry, type Telemetry } from '../telemetry/telemetry';
 import { loadTools } from '../tools/load-tools';
 import { createWorker } from './create-worker';
+import { freeLoopbackAddress, serveMetrics, type MetricsServer } from './serve-metrics';
+import { temporalLog } from './temporal-log';
 
 /** Pause between two tries to reach Temporal at the start, milliseconds. */
 const CONNECT_EVERY_MS = 500;
@@ -20,30 +22,24 @@ export type Brain = Pick<ActivityDeps, 'planner' | 'judge' | 'writer'>;
 
 /** Runs the workers of a process, one per role, until it is told to stop; then lets go of what it does in good order. */
 export async function runWorkers(config: Config, brain: Brain): Promise<void> {
-  const log = createLogger({ level: config.LOG_LEVEL, name: 'worker' });
+  const tools = loadTools(config.LONGHAUL_TOOL_PACKS);
+  const telemetry = createTelemetry({ ...config.log, name: 'worker', tools: tools.catalogue.names() });
+  const { log, context } = telemetry;
   for (const warning of config.warnings) log.warn(warning);
-  // One place decides when the process ends: the SDK's own handlers would swallow the signals.
-  Runtime.install({
-    shutdownSignals: [],
-    logger: new DefaultLogger('WARN', ({ level, message, meta }) =>
-      log[level === 'ERROR' ? 'error' : 'warn'](meta, message),
-    ),
-  });
+  const metrics = await installRuntime(config, telemetry);
   const stop = stopRequest();
   const db = openDatabase({
     url: config.DATABASE_URL,
     pool: config.LONGHAUL_DB_POOL,
     name: 'longhaul worker',
+    onFacts: telemetry.onFacts,
     onIdleError: (err) => log.warn({ err }, 'A connection to Postgres was lost.'),
   });
   const connection = await connect(config, log, stop);
-  if (connection === null) return db.close();
-  const activities = createActivities({
-    db,
-    tools: loadTools(config.LONGHAUL_TOOL_PACKS),
-    checkInput: createInputCheck(),
-    ...brain,
-  });
+  if (connection === null) return end(db, metrics);
+  const checkInput = createInputCheck();
+  telemetry.watch({ pool: db.connections, caches: { input_schemas: checkInput.compiled } });
+  const activities = createActivities({ db, tools, checkInput, ...brain });
   const workers = await Promise.all(
     config.LONGHAUL_ROLES.map((role) =>
       createWorker(role, {
@@ -51,6 +47,7 @@ export async function runWorkers(config: Config, brain: Brain): Promise<void> {
         namespace: config.TEMPORAL_NAMESPACE,
         queue: config.LONGHAUL_TASK_QUEUE,
         activities,
+        context,
         bundle: config.LONGHAUL_WORKFLOW_BUNDLE,
         grace_s: config.LONGHAUL_SHUTDOWN_GRACE_S,
       }),
@@ -68,7 +65,31 @@ export async function runWorkers(config: Config, brain: Brain): Promise<void> {
   for (const worker of workers) shutDown(worker);
   await Promise.all([running, reconciler?.close()]);
   await connection.close();
+  await end(db, metrics);
+}
+
+async function end(db: Database, metrics: MetricsServer | null): Promise<void> {
+  await metrics?.close();
   await db.close();
+}
+
+/** Sets the SDK's runtime up; with a port for metrics the SDK's own go with ours. */
+async function installRuntime(
+  { LONGHAUL_METRICS_HOST: host, LONGHAUL_METRICS_PORT: port }: Config,
+  { log, register }: Telemetry,
+): Promise<MetricsServer | null> {
+  // One place decides when the process ends: the SDK's own handlers would swallow the signals.
+  const options: RuntimeOptions = { shutdownSignals: [], logger: temporalLog(log) };
+  if (port === 0) {
+    Runtime.install(options);
+    return null;
+  }
+  const sdk_address = await freeLoopbackAddress();
+  Runtime.install({
+    ...options,
+    telemetryOptions: { metrics: { prometheus: { bindAddress: sdk_address, useSecondsForDurations: true } } },
+  });
+  return serveMetrics({ host, port, register, sdk_address, log });
 }
 
 /** Waits for Temporal. @returns null when the process is to stop before it was there. */
@@ -92,11 +113,13 @@ function startReconciler(
   connection: NativeConnection,
   log: Logger,
 ): Reconciler {
-  const client = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
   const reconciler = new Reconciler({
     db,
     lock: connectionOptions(config.DATABASE_URL, 'longhaul reconciler'),
-    workflows: createRunWorkflows(client, config.LONGHAUL_TASK_QUEUE),
+    workflows: createRunWorkflows(
+      { connection, namespace: config.TEMPORAL_NAMESPACE },
+      config.LONGHAUL_TASK_QUEUE,
+    ),
     onFault: (what, err) => log.warn({ err }, what),
   });
   reconciler.start();

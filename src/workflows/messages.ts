@@ -6,6 +6,9 @@ export const RUN_WORKFLOW = 'run';
 /** The only signal. It says nothing: the workflow asks Postgres what is wished. */
 export const LOOK = 'look';
 
+/** The header in which a run's trail (contracts/trail.ts) goes from the start of its workflow to its activities. */
+export const TRAIL = 'longhaul-trail';
+
 /** What a run's workflow is started with. Its workflow id is the run's id. */
 export interface RunInput {
   run_id: string;

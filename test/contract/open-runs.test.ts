@@ -28,7 +28,14 @@ describe('open runs of a tenant', () => {
         rules: RULES,
         open_runs: 10,
       },
-      { tenant: of, body: { goal: 'a goal' }, idempotency_key: key, request_id: null, now: new Date() },
+      {
+        tenant: of,
+        body: { goal: 'a goal' },
+        idempotency_key: key,
+        request_id: null,
+        trace_id: null,
+        now: new Date(),
+      },
     );
   const count = async () => {
     const rows = await test_db.db.query<{ count: number }>(

@@ -34,7 +34,8 @@ describe('submitting a run', () => {
     of: { tenant?: string; now?: Date } = {},
   ) => {
     const starts = new RunStarts(workflows, (run_id) => void notStarted.push(run_id));
-    const submission = { tenant, body, idempotency_key: key, request_id: 'req_1', now: new Date(), ...of };
+    const ids = { request_id: 'req_1', trace_id: null };
+    const submission = { tenant, body, idempotency_key: key, ...ids, now: new Date(), ...of };
     const submitted = await submitRun(
       { records: test_db.db, starts, rules: RULES, open_runs: 1_000 },
       submission,
@@ -167,7 +168,14 @@ describe('submitting a run', () => {
     const starts = new RunStarts(workflows, fail);
     for (const idempotency_key of [null, 'key']) {
       query.mockClear();
-      const submission = { tenant, body: { goal: 'a' }, idempotency_key, request_id: null, now: new Date() };
+      const submission = {
+        tenant,
+        body: { goal: 'a' },
+        idempotency_key,
+        request_id: null,
+        trace_id: null,
+        now: new Date(),
+      };
       await submitRun({ records: { query }, starts, rules: RULES, open_runs: 1_000 }, submission);
       expect(query).toHaveBeenCalledTimes(1);
     }
@@ -192,6 +200,7 @@ describe('submitting a run', () => {
       body: { goal: 'one' },
       idempotency_key: 'key',
       request_id: null,
+      trace_id: null,
       now: new Date(),
     };
     const starts = new RunStarts(workflows, fail);
@@ -209,6 +218,7 @@ describe('submitting a run', () => {
       body: { goal: 'a' },
       idempotency_key: null,
       request_id: null,
+      trace_id: null,
       now: new Date(),
     };
     const one = () => submitRun({ records: test_db.db, starts, rules: RULES, open_runs: 1_000 }, submission);

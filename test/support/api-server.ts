@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net';
-import { pino } from 'pino';
 import { acceptKeys } from '../../src/api/accepted-keys';
 import type { ApiDeps, ApiSettings } from '../../src/api/deps';
 import { createRateLimits, type Quotas } from '../../src/api/rate-limits';
@@ -17,6 +16,10 @@ import { useStreamTicket } from '../../src/db/stream-tickets';
 import { EventHub } from '../../src/events/hub';
 import { RunStarts } from '../../src/runs/run-starts';
 import { createInputCheck } from '../../src/planning/input-check';
+import { Registry } from 'prom-client';
+import { createApiMetrics } from '../../src/telemetry/api-metrics';
+import { createLogContext } from '../../src/telemetry/context';
+import { createLogger } from '../../src/telemetry/logger';
 import { loadTools } from '../../src/tools/load-tools';
 import { replyChecker } from './check-reply';
 import { createTestDatabase, type TestDatabase } from './database';
@@ -110,17 +113,29 @@ export async function startApiServer({
   const starts = new RunStarts(workflows, () => undefined);
   const keys = acceptKeys(db, { production, onFault: () => undefined });
   const quotas = { ...QUOTAS, ...settings?.quotas };
+  const context = createLogContext();
+  const logger = createLogger({
+    level: log === undefined ? 'silent' : 'trace',
+    name: 'api under test',
+    format: 'json',
+    context,
+    ...(log && { to: { write: log } }),
+  });
+  const register = new Registry();
+  const metrics = createApiMetrics(register);
   const deps: ApiDeps = {
     db,
     findKey: keys.find,
     forgetKey: keys.forget,
     useTicket: (ticket) => useStreamTicket(db, ticket, { production }),
     limits: createRateLimits({ db, quotas }),
+    onRefused: metrics.refused,
     load: { overloaded: () => false },
     hub,
     streams: new OpenStreams({
       limits: { ...STREAM_LIMITS, ...settings?.stream },
       acceptedKeys: (ids) => acceptedApiKeys(db, ids, { production }),
+      joined: metrics.joined,
       onFault: () => undefined,
     }),
     workflows,
@@ -128,7 +143,10 @@ export async function startApiServer({
     tools: loadTools([]),
     checkInput: createInputCheck(),
     rules: RULES,
-    log: log === undefined ? pino({ level: 'silent' }) : pino({ level: 'trace' }, { write: log }),
+    log: logger,
+    context,
+    metrics,
+    register,
     settings: {
       version: '0.0.0-test',
       public_url: 'http://longhaul.test',

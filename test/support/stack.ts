@@ -9,6 +9,7 @@ import { readSse } from '../../src/dev/read-sse';
 import { ownLimits } from '../../src/dev/stack-settings';
 import { createTestDatabase, servers, type TestDatabase } from './database';
 import { eventually } from './eventually';
+import type { LogLines } from './log-lines';
 import { startTcpProxy, type TcpProxy } from './tcp-proxy';
 
 const ROOT = join(__dirname, '..', '..');
@@ -33,6 +34,8 @@ export interface SystemOptions {
   settings?: Record<string, string>;
   /** Main file of the worker. */
   worker?: string;
+  /** Takes what each process writes to its log, instead of the log of the test run. */
+  logs?: { api: LogLines; worker: LogLines };
   /** API and worker reach Temporal through a wire that can be cut. */
   temporalBehindProxy?: boolean;
 }
@@ -74,6 +77,7 @@ export interface Description {
 export async function startSystem({
   temporalBehindProxy = false,
   settings = {},
+  logs,
   worker: workerMain = 'src/workers/main.ts',
 }: SystemOptions = {}): Promise<System> {
   const database = await createTestDatabase();
@@ -100,7 +104,8 @@ export async function startSystem({
   const api_url = `http://127.0.0.1:${port}`;
   const started: Program[] = [];
   const start = async (main: string, more: Record<string, string> = {}) => {
-    const program = await startProgram(main, { ...env, ...more });
+    const log = main === workerMain ? logs?.worker : logs?.api;
+    const program = await startProgram(main, { ...env, ...more }, log);
     started.push(program);
     return program;
   };
@@ -191,13 +196,14 @@ export async function startSystem({
   };
 }
 
-/** Starts a main file and waits until it says that it is ready. Its log goes to the log of the test run. */
-export async function startProgram(main: string, env: NodeJS.ProcessEnv): Promise<Program> {
+/** Starts a main file and waits until it says that it is ready. Its log goes to `log`, or to the log of the test run. */
+export async function startProgram(main: string, env: NodeJS.ProcessEnv, log?: LogLines): Promise<Program> {
   const child = spawn(process.execPath, ['--import', 'tsx', join(ROOT, main)], {
     cwd: ROOT,
     env,
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    stdio: ['ignore', 'inherit', log === undefined ? 'inherit' : 'pipe', 'ipc'],
   });
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => log?.write(text));
   const exited = once(child, 'exit');
   const ready = once(child, 'message');
   await Promise.race([

@@ -11,7 +11,7 @@ import { route } from '../route';
 import { runView } from '../run-view';
 import { PREFER, PREFERENCE_APPLIED, waitFor, waitPreferred } from '../wait';
 
-const RUN_ID = /^run_[0-9A-HJKMNP-TV-Z]{26}$/;
+export const RUN_ID = /^run_[0-9A-HJKMNP-TV-Z]{26}$/;
 
 const Query = z.strictObject({
   'expand[]': wordsText(EXPANSIONS)

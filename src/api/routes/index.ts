@@ -9,6 +9,7 @@ import { getError, listErrors } from './errors';
 import { getRun } from './get-run';
 import { healthz, readyz } from './health';
 import { listRuns } from './list-runs';
+import { metrics } from './metrics';
 import { getApiKey, listApiKeys } from './read-api-keys';
 import { readEvents } from './read-events';
 import { getPlan, getStep, listPlans, listSteps, listVerdicts } from './read-rounds';
@@ -44,6 +45,7 @@ export function routesOf(deps: ApiDeps): Route[] {
     rotateApiKey(deps),
     healthz(),
     readyz(deps),
+    metrics(deps),
     version(deps),
     openApi(deps, () => routes),
     docs(),

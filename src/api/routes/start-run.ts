@@ -102,16 +102,19 @@ async function submitAndStream(deps: ApiDeps, exchange: Submit): Promise<void> {
 
 async function submit(deps: ApiDeps, { req, res, body, caller, records }: Submit): Promise<RunRow> {
   refuseUnsoundPlan(deps, body);
+  const { request_id = null, trace_id = null } = deps.context.fields();
   const { run, replayed } = await submitRun(
     { records, starts: deps.starts, rules: deps.rules, open_runs: deps.settings.open_runs },
     {
       tenant: caller.tenant,
       body,
       idempotency_key: idempotencyKey(req.headers['idempotency-key']),
-      request_id: String(res.locals.request_id),
+      request_id,
+      trace_id,
       now: new Date(),
     },
   );
+  deps.context.add({ run_id: run.id });
   if (replayed) res.setHeader('Idempotent-Replayed', 'true');
   res.setHeader('Location', runView(run, deps.settings).urls.self);
   return run;

@@ -10,6 +10,7 @@ const COME_BACK_SPREAD_MS = 4_000;
 export interface OpenStream {
   /** Id of the key it was opened with. */
   readonly key_id: string;
+  readonly wire_name: 'sse' | 'websocket';
   /** Gives a sign of life, and looks for one where the wire has them. */
   beat(): void;
   /** Ends it because its key is no longer accepted. */
@@ -22,6 +23,8 @@ interface OpenStreamsDeps {
   limits: Pick<StreamLimits, 'heartbeat_ms' | 'keys_every_ms' | 'per_key'>;
   /** Which of these keys are still accepted, by their ids. */
   acceptedKeys(ids: string[]): Promise<ReadonlySet<string>>;
+  /** Hears that a reader came. @returns what is called when it has left. */
+  joined(wire: OpenStream['wire_name']): () => void;
   /** Hears that the keys could not be looked at; the next look comes soon. */
   onFault(what: string, error: Error): void;
 }
@@ -32,6 +35,7 @@ interface OpenStreamsDeps {
  */
 export class OpenStreams {
   private readonly by_key = new Map<string, Set<OpenStream>>();
+  private readonly left = new Map<OpenStream, () => void>();
   private readonly heartbeats: Wheel<OpenStream>;
   private keys: NodeJS.Timeout | undefined;
   private looking = false;
@@ -65,11 +69,14 @@ export class OpenStreams {
     siblings.add(stream);
     this.by_key.set(stream.key_id, siblings);
     this.heartbeats.add(stream);
+    this.left.set(stream, this.deps.joined(stream.wire_name));
     this.keys ??= setInterval(() => void this.lookAtKeys(), this.deps.limits.keys_every_ms);
   }
 
   close(stream: OpenStream): void {
     this.heartbeats.remove(stream);
+    this.left.get(stream)?.();
+    this.left.delete(stream);
     const siblings = this.by_key.get(stream.key_id);
     siblings?.delete(stream);
     if (siblings?.size === 0) this.by_key.delete(stream.key_id);

@@ -64,6 +64,7 @@ export function sendEvents(
 /** One client that reads one run. */
 class EventStream implements OpenStream {
   readonly key_id: string;
+  readonly wire_name = 'sse';
   private readonly wire: Wire;
   private readonly outflow: Outflow;
   private readonly delivery: Delivery;

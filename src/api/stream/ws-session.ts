@@ -64,6 +64,7 @@ type State =
  */
 export class WsSession implements OpenStream {
   key_id = '';
+  readonly wire_name = 'websocket';
   private state: State = { name: 'admitting' };
   private readonly rate = new FrameRate(performance.now());
   private readonly outflow: Outflow;

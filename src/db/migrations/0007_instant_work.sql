@@ -36,8 +36,8 @@ create function create_run(p_run jsonb, p_events jsonb) returns setof runs langu
 declare
   r runs%rowtype := jsonb_populate_record(null::runs, p_run);
 begin
-  insert into runs (id, tenant, "user", goal, given_plan, rules, budget, metadata, tags, request_id, deadline_at, root_run_id)
-    values (r.id, r.tenant, r."user", r.goal, r.given_plan, r.rules, r.budget, r.metadata, r.tags, r.request_id, r.deadline_at, r.id);
+  insert into runs (id, tenant, "user", goal, given_plan, rules, budget, metadata, tags, request_id, trace_id, deadline_at, root_run_id)
+    values (r.id, r.tenant, r."user", r.goal, r.given_plan, r.rules, r.budget, r.metadata, r.tags, r.request_id, r.trace_id, r.deadline_at, r.id);
   perform record(r.id, 1, p_events, '{}');
   return query select * from runs where id = r.id;
 end $$;

@@ -1,0 +1,66 @@
+import { Gauge, collectDefaultMetrics, type Registry } from 'prom-client';
+
+/** How old the answer about the queue may be, milliseconds: however often somebody asks, Postgres is asked no more often. */
+const QUEUE_AGE_MS = 3_000;
+
+/** What a process is asked for when its metrics are read. */
+export interface ProcessSources {
+  pool: () => { open: number; idle: number; waiting: number };
+  /** Entries of each cache, by its name. */
+  caches: Record<string, () => number>;
+  /** Age of the oldest run that no worker has begun, seconds; 0 when there is none. */
+  queueAge?: () => Promise<number>;
+}
+
+/** Memory, CPU and event loop of this process (the default metrics of prom-client), its pool and its caches. */
+export function watchProcess(register: Registry, { pool, caches, queueAge }: ProcessSources): void {
+  const registers = [register];
+  collectDefaultMetrics({ register });
+  new Gauge({
+    name: 'db_pool_connections',
+    help: 'Open connections to Postgres, by state.',
+    labelNames: ['state'],
+    registers,
+    collect() {
+      const { open, idle } = pool();
+      this.set({ state: 'idle' }, idle);
+      this.set({ state: 'busy' }, open - idle);
+    },
+  });
+  new Gauge({
+    name: 'db_pool_waiting',
+    help: 'Callers that wait for a connection to Postgres.',
+    registers,
+    collect() {
+      this.set(pool().waiting);
+    },
+  });
+  new Gauge({
+    name: 'cache_entries',
+    help: 'Entries of the caches of this process, by cache.',
+    labelNames: ['cache'],
+    registers,
+    collect() {
+      for (const [cache, size] of Object.entries(caches)) this.set({ cache }, size());
+    },
+  });
+  if (queueAge !== undefined) watchQueue(register, queueAge);
+}
+
+function watchQueue(register: Registry, queueAge: () => Promise<number>): void {
+  let asked_ms = -Infinity;
+  new Gauge({
+    name: 'queue_age_seconds',
+    help: 'Age of the oldest run that no worker has begun; 0 when there is none.',
+    registers: [register],
+    async collect() {
+      if (performance.now() - asked_ms < QUEUE_AGE_MS) return;
+      asked_ms = performance.now();
+      // Postgres away: no number is better than an old one, and the others must be told all the same.
+      await queueAge().then(
+        (age) => this.set(age),
+        () => this.remove(),
+      );
+    },
+  });
+}

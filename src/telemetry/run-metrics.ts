@@ -1,0 +1,101 @@
+import { Counter, Histogram, type Registry } from 'prom-client';
+import type { Seen } from './run-memory';
+
+/** Bounds of a plan's latency, seconds. */
+const PLAN_S = [0.1, 0.5, 1, 2, 5];
+/** Bounds of what takes as long as a run, seconds. */
+const RUN_S = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600];
+const CONFIDENCE = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1];
+/** What a tool is called that the registry does not know: labels must not grow without bound. */
+const OTHER = 'other';
+
+/** Metrics of runs, made of the facts that this process appended. Over all processes they add up to the whole. */
+export function createRunMetrics(register: Registry, tools: readonly string[]): (seen: Seen) => void {
+  const known = new Set(tools);
+  const metrics = seriesOf(register);
+  return ({ fact, tool, phase_over, age_s }) => {
+    metrics.events.inc();
+    if (phase_over !== null) metrics.phases.observe({ phase: phase_over.phase }, phase_over.duration_s);
+    const [noun, verb] = fact.type.split('.') as [string, string];
+    switch (fact.type) {
+      case 'run.created':
+        metrics.statuses.inc({ status: 'queued' });
+        break;
+      case 'run.status':
+        if (fact.data.status !== fact.data.previous) metrics.statuses.inc({ status: fact.data.status });
+        if (fact.data.phase === 'executing') metrics.plans.observe(age_s);
+        break;
+      case 'run.completed':
+      case 'run.failed':
+      case 'run.cancelled':
+      case 'run.timed_out':
+        metrics.statuses.inc({ status: verb });
+        metrics.runs.observe({ status: verb }, age_s);
+        break;
+      case 'plan.started':
+        if (fact.data.round > 1) metrics.replans.inc();
+        break;
+      case 'judge.verdict':
+        metrics.confidence.observe(fact.data.confidence);
+        break;
+      default:
+        if (noun === 'step' && verb !== 'started') {
+          metrics.steps.inc({ tool: tool !== undefined && known.has(tool) ? tool : OTHER, status: verb });
+        }
+    }
+  };
+}
+
+function seriesOf(register: Registry) {
+  const registers = [register];
+  return {
+    events: new Counter({
+      name: 'events_appended_total',
+      help: 'Events appended to the logs of runs.',
+      registers,
+    }),
+    statuses: new Counter({
+      name: 'run_status_total',
+      help: 'Changes of the status of runs, by the new status.',
+      labelNames: ['status'],
+      registers,
+    }),
+    runs: new Histogram({
+      name: 'run_duration_seconds',
+      help: 'From the submission of a run to its end, by how it ended.',
+      labelNames: ['status'],
+      buckets: RUN_S,
+      registers,
+    }),
+    phases: new Histogram({
+      name: 'run_phase_duration_seconds',
+      help: 'Time that a run was in a phase.',
+      labelNames: ['phase'],
+      buckets: RUN_S,
+      registers,
+    }),
+    plans: new Histogram({
+      name: 'plan_latency_seconds',
+      help: 'From the submission of a run to the plan that it carries out.',
+      buckets: PLAN_S,
+      registers,
+    }),
+    replans: new Counter({
+      name: 'replans_total',
+      help: 'Rounds of planning after the first one.',
+      registers,
+    }),
+    confidence: new Histogram({
+      name: 'judge_confidence',
+      help: 'Confidence of verdicts, 0 to 1.',
+      buckets: CONFIDENCE,
+      registers,
+    }),
+    steps: new Counter({
+      name: 'step_executions_total',
+      help: 'What starts of steps came to, and steps that never started, by tool and status.',
+      labelNames: ['tool', 'status'],
+      registers,
+    }),
+  };
+}
