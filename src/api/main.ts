@@ -73,12 +73,7 @@ async function main(): Promise<void> {
     log,
     settings,
     stopping: new AbortController(),
-    checks: {
-      postgres: () => checkSchema(db),
-      temporal: async () => {
-        await connection.withDeadline(Date.now() + 1_000, () => connection.workflowService.getSystemInfo({}));
-      },
-    },
+    checks: checksOf(db, connection),
   };
   const api = await serve(deps, {
     host: config.HOST,
@@ -122,6 +117,15 @@ function settingsOf(config: Config): ApiDeps['settings'] {
     temporal_namespace: config.TEMPORAL_NAMESPACE,
     temporal_ui_url: config.LONGHAUL_TEMPORAL_UI_URL,
     stream: { ...STREAM_LIMITS, per_key: config.LONGHAUL_STREAMS_PER_KEY },
+  };
+}
+
+function checksOf(db: Database, connection: Connection): ApiDeps['checks'] {
+  return {
+    postgres: () => checkSchema(db),
+    temporal: async () => {
+      await connection.withDeadline(Date.now() + 1_000, () => connection.workflowService.getSystemInfo({}));
+    },
   };
 }
 
