@@ -38,9 +38,8 @@ async function main(): Promise<void> {
   const hub = new EventHub({ url: config.DATABASE_URL, db, onFault: (what, err) => log.warn({ err }, what) });
   const connection = Connection.lazy({ address: config.TEMPORAL_ADDRESS });
   const client = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
-  if (config.LONGHAUL_DEVELOPMENT_KEY !== undefined)
-    await allowDevelopmentKey(db, config.LONGHAUL_DEVELOPMENT_KEY);
-
+  const { LONGHAUL_DEVELOPMENT_KEY: key } = config;
+  if (key !== undefined) await allowDevelopmentKey(db, key);
   const production = config.NODE_ENV === 'production';
   const keys = acceptKeys(db, {
     production,
@@ -75,10 +74,11 @@ async function main(): Promise<void> {
     stopping: new AbortController(),
     checks: checksOf(db, connection),
   };
+  const { HOST: host, PORT: port, drain_s } = config;
   const api = await serve(deps, {
-    host: config.HOST,
-    port: config.PORT,
-    drain_ms: config.drain_s * 1_000,
+    host,
+    port,
+    drain_ms: drain_s * 1_000,
     finish_within_ms: FINISH_WITHIN_MS,
   });
   log.info({ address: api.address }, 'The API listens.');
