@@ -85,6 +85,7 @@ async function startApi(url: string): Promise<[Program, number]> {
     DATABASE_URL: url,
     LONGHAUL_DEVELOPMENT_KEY: KEY,
     LONGHAUL_STREAMS_PER_KEY: '20000',
+    LONGHAUL_STREAMS_PER_MINUTE: '1000000',
     PORT: String(port),
   });
   return [program, port];

@@ -38,10 +38,11 @@ async function main(): Promise<void> {
   if (config.LONGHAUL_DEVELOPMENT_KEY !== undefined)
     await allowDevelopmentKey(db, config.LONGHAUL_DEVELOPMENT_KEY);
   const { deps, close } = makeApi(config, { telemetry, metrics, db, hub, tools });
+  const { HOST: host, PORT: port, drain_s } = config;
   const api = await serve(deps, {
-    host: config.HOST,
-    port: config.PORT,
-    drain_ms: config.drain_s * 1_000,
+    host,
+    port,
+    drain_ms: drain_s * 1_000,
     finish_within_ms: FINISH_WITHIN_MS,
   });
   log.info({ address: api.address }, 'The API listens.');
@@ -90,9 +91,10 @@ function makeApi(
   const starts = new RunStarts(workflows, (run_id, err) =>
     log.warn({ run_id, err }, 'Temporal did not take the run; it is started later.'),
   );
+  const onFault = (what: string, err: unknown) => log.warn({ err }, what);
   const keys = acceptKeys(db, {
     production,
-    onFault: (err) => log.warn({ err }, 'The last uses of keys could not be noted; they are noted later.'),
+    onFault: (err) => onFault('The last uses of keys are noted later', err),
   });
   const load = watchLoad(config.LONGHAUL_SHED_LAG_MS);
   const checkInput = createInputCheck();
@@ -114,7 +116,7 @@ function makeApi(
       limits: settings.stream,
       acceptedKeys: (ids) => acceptedApiKeys(db, ids, { production }),
       joined: metrics.joined,
-      onFault: (what, err) => log.warn({ err }, what),
+      onFault,
     }),
     workflows,
     starts,
@@ -127,12 +129,7 @@ function makeApi(
     register,
     settings,
     stopping: new AbortController(),
-    checks: {
-      postgres: () => checkSchema(db),
-      temporal: async () => {
-        await connection.withDeadline(Date.now() + 1_000, () => connection.workflowService.getSystemInfo({}));
-      },
-    },
+    checks: checksOf(db, connection),
   };
   return {
     deps,
@@ -168,6 +165,15 @@ function settingsOf(config: Config): ApiDeps['settings'] {
     temporal_namespace: config.TEMPORAL_NAMESPACE,
     temporal_ui_url: config.LONGHAUL_TEMPORAL_UI_URL,
     stream: { ...STREAM_LIMITS, per_key: config.LONGHAUL_STREAMS_PER_KEY },
+  };
+}
+
+function checksOf(db: Database, connection: Connection): ApiDeps['checks'] {
+  return {
+    postgres: () => checkSchema(db),
+    temporal: async () => {
+      await connection.withDeadline(Date.now() + 1_000, () => connection.workflowService.getSystemInfo({}));
+    },
   };
 }
 
