@@ -1,7 +1,7 @@
 import type { RunWorkflows, StartableRun } from './run-workflows';
 
 /** Starts on their way at once, at most: beyond it a submit waits for a place, which slows a flood down to what Temporal takes. */
-const MAX_UNDER_WAY = 64;
+const MAX_UNDER_WAY = 32;
 
 /**
  * Hands committed runs over to Temporal while their clients have their reply already: what the reply promises is in Postgres, and a run that
@@ -9,6 +9,9 @@ const MAX_UNDER_WAY = 64;
  */
 export class RunStarts {
   private readonly underWay = new Set<Promise<void>>();
+  private free = MAX_UNDER_WAY;
+  /** Those who wait for a place, the first first. */
+  private readonly waiting: (() => void)[] = [];
 
   /** @param onNotStarted hears which run Temporal did not take, and why */
   constructor(
@@ -18,16 +21,25 @@ export class RunStarts {
 
   /** Resolves when the run is on its way, which is at once unless too many are. Never throws. */
   async begin(run: StartableRun): Promise<void> {
-    while (this.underWay.size >= MAX_UNDER_WAY) await Promise.race(this.underWay);
+    if (this.free > 0) this.free -= 1;
+    else await new Promise<void>((resolve) => this.waiting.push(resolve));
     const start: Promise<void> = this.workflows
       .start(run)
       .catch((error: unknown) => this.onNotStarted(run.id, error))
-      .finally(() => this.underWay.delete(start));
+      .finally(() => this.leave(start));
     this.underWay.add(start);
   }
 
   /** Resolves when no start is on its way: the connection to Temporal may be closed then. */
   async settled(): Promise<void> {
     await Promise.all(this.underWay);
+  }
+
+  /** A place goes to who has waited longest; it is free only when nobody waits. */
+  private leave(start: Promise<void>): void {
+    this.underWay.delete(start);
+    const next = this.waiting.shift();
+    if (next === undefined) this.free += 1;
+    else next();
   }
 }

@@ -222,14 +222,14 @@ describe('submitting a run', () => {
       now: new Date(),
     };
     const one = () => submitRun({ records: test_db.db, starts, rules: RULES, open_runs: 1_000 }, submission);
-    for (let i = 0; i < 64; i += 1) await one();
+    for (let i = 0; i < 32; i += 1) await one();
     let waited = true;
     const late = one().then(() => (waited = false));
-    await eventually(async () => (await runsOf()).length === 65, { what: 'the last run to be committed' });
-    expect([waited, taken.length]).toEqual([true, 64]);
+    await eventually(async () => (await runsOf()).length === 33, { what: 'the last run to be committed' });
+    expect([waited, taken.length]).toEqual([true, 32]);
     taken[0]!();
     await late;
-    expect(taken).toHaveLength(65);
+    expect(taken).toHaveLength(33);
     for (const take of taken) take();
     await starts.settled();
   });
