@@ -98,11 +98,7 @@ function makeApi(
   });
   const load = watchLoad(config.LONGHAUL_SHED_LAG_MS);
   const checkInput = createInputCheck();
-  telemetry.watch({
-    pool: db.connections,
-    caches: { input_schemas: checkInput.compiled, watched_runs: () => hub.watched() },
-    queueAge: () => queueAge(db),
-  });
+  watch({ telemetry, db, hub, checkInput });
   const deps: ApiDeps = {
     db,
     findKey: keys.find,
@@ -141,6 +137,19 @@ function makeApi(
       await db.close();
     },
   };
+}
+
+function watch({
+  telemetry,
+  db,
+  hub,
+  checkInput,
+}: Pick<Parts, 'telemetry' | 'db'> & Pick<ApiDeps, 'hub' | 'checkInput'>) {
+  telemetry.watch({
+    pool: db.connections,
+    caches: { input_schemas: checkInput.compiled, watched_runs: () => hub.watched() },
+    queueAge: () => queueAge(db),
+  });
 }
 
 function settingsOf(config: Config): ApiDeps['settings'] {
