@@ -4,10 +4,17 @@ import { FAILURES, type FailureCode } from '../contracts/failure';
 import { Problem } from '../contracts/problem';
 import type { Reply, Route } from './route';
 
-/** Failures that any route may answer with, and those that need a key, a body. */
+/** Failures that any route may answer with, and those that need a key, a limit, a write, a body. */
 const ANY: FailureCode[] = ['invalid_request', 'not_acceptable', 'internal', 'unavailable'];
 const KEYED: FailureCode[] = ['unauthorized', 'forbidden'];
+const LIMITED: FailureCode[] = ['too_many_requests'];
+const SHED: FailureCode[] = ['overloaded'];
 const BODIED: FailureCode[] = ['invalid_json', 'too_deep', 'body_too_large', 'unsupported_media_type'];
+/** Headers of every reply that counts against a limit (draft-ietf-httpapi-ratelimit-headers-08). */
+const LIMIT_HEADERS = {
+  'RateLimit-Policy': 'The limit: `"submits";q=10;w=60` is ten in sixty seconds.',
+  RateLimit: 'What is left of it: `"submits";r=9;t=60` is nine, for another sixty seconds.',
+};
 
 /** The OpenAPI 3.1 document of these routes, made of the schemas that parse their requests. */
 export function openApiOf(
@@ -55,11 +62,15 @@ function operationOf(route: Route): ZodOpenApiOperationObject {
   };
 }
 
-function repliesOf({ replies }: Route): ZodOpenApiOperationObject['responses'] {
+function repliesOf({ replies, limit }: Route): ZodOpenApiOperationObject['responses'] {
   return Object.fromEntries(
     Object.entries(replies).map(([status, reply]) => [
       status,
-      { description: reply.description, headers: textsOf(reply.headers ?? {}), ...contentOf(reply) },
+      {
+        description: reply.description,
+        headers: textsOf({ ...(limit === null ? {} : LIMIT_HEADERS), ...reply.headers }),
+        ...contentOf(reply),
+      },
     ]),
   );
 }
@@ -70,8 +81,15 @@ function contentOf({ schema, type = 'application/json' }: Reply) {
 }
 
 /** One reply a status: the codes that come with it are named in its description. */
-function problemsOf({ scope, body, failures }: Route): ZodOpenApiOperationObject['responses'] {
-  const codes = [...ANY, ...(scope === null ? [] : KEYED), ...(body === null ? [] : BODIED), ...failures];
+function problemsOf({ scope, limit, body, failures }: Route): ZodOpenApiOperationObject['responses'] {
+  const codes = [
+    ...ANY,
+    ...(scope === null ? [] : KEYED),
+    ...(limit === null ? [] : LIMITED),
+    ...(limit === 'submits' || limit === 'writes' ? SHED : []),
+    ...(body === null ? [] : BODIED),
+    ...failures,
+  ];
   const byStatus = new Map<string, FailureCode[]>();
   for (const code of codes) {
     const status = String((FAILURES[code] as { status?: number }).status ?? 500);

@@ -71,8 +71,12 @@ test('every route lets a key through that has its scope alone', async () => {
 
 test('a route without a scope asks for no key', async () => {
   for (const route of routesOf(api.deps).filter(({ scope }) => scope === null)) {
-    const reply = await api.request(route.path, { headers: { authorization: null } });
-    expect([route.operation, reply.status]).toEqual([route.operation, 200]);
+    const reply = await api.request(route.path.replace(/\{\w+\}/g, 'x'), {
+      headers: { authorization: null },
+    });
+    await reply.body?.cancel();
+    // Where there is no such thing as `x` it is not found, without a word of a key.
+    expect([route.operation, reply.status]).toEqual([route.operation, route.path.includes('{') ? 404 : 200]);
   }
 });
 
