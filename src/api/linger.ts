@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 
 /** How long a client gets to read its last reply before the connection is destroyed, milliseconds. */
-const LINGER_MS = 1_000;
+const LINGER_MS = 2_000;
 
 /**
  * Ends a connection in stages (RFC 9112 §9.6): a connection that is destroyed while its client still sends would take the reply

@@ -28,6 +28,9 @@ export function requestFault(req: IncomingMessage): Refusal | null {
   if (coding !== undefined && (req.httpVersion === '1.0' || coding.toLowerCase() !== 'chunked')) {
     return wrongHeader('Transfer-Encoding', 'must be `chunked`, in HTTP/1.1');
   }
+  if (req.headers.expect !== undefined && req.headers.expect.toLowerCase() !== '100-continue') {
+    return wrongHeader('Expect', 'must be `100-continue`');
+  }
   const hosts = req.headersDistinct.host ?? [];
   const lacking = hosts.length === 0 && req.httpVersion === '1.0';
   if (!lacking && !(hosts.length === 1 && HOST.test(hosts[0]!))) {

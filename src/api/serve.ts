@@ -1,13 +1,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Refusal } from '../contracts/refusal';
 import { createApp } from './app';
 import { limitConnections } from './connections';
 import type { ApiDeps } from './deps';
 import { refuseBadBytes, refuseRequest } from './raw-problem';
 import { requestFault } from './request-fault';
-import { MAX_HEADER_BYTES, MAX_HEADERS } from './socket-limits';
+import { MAX_HEADER_BYTES, MAX_HEADERS, type SocketLimits } from './socket-limits';
 import { attachWebSocket } from './stream/websocket';
 
 /** How often connections that have become idle are closed meanwhile, milliseconds. */
@@ -45,32 +44,30 @@ export async function serve(
   const { settings, log, stopping, hub } = deps;
   const app = createApp(deps);
   const { sockets: limits, public_url } = settings;
-  const server = createServer({
-    insecureHTTPParser: false,
-    requireHostHeader: false, // `requestFault` looks at it, and answers as everywhere
-    maxHeaderSize: MAX_HEADER_BYTES,
-    headersTimeout: limits.headers_within_ms,
-    requestTimeout: limits.request_within_ms,
-    keepAliveTimeout: limits.idle_ms,
-    connectionsCheckingInterval: limits.check_every_ms,
-  });
-  // One more than is taken: Node leaves out in silence what is beyond.
-  server.maxHeadersCount = MAX_HEADERS + 1;
+  const server = createLimited(limits);
   const isProxy = app.get('trust proxy fn') as (address: string, hop: number) => boolean;
   const connections = limitConnections(server, { limits, isProxy: (address) => isProxy(address, 0), log });
   refuseBadBytes(server, settings);
-  lastReplies(server, stopping.signal);
+  const latest = new WeakMap<Socket, ServerResponse>();
   const take = (req: IncomingMessage, res: ServerResponse) => {
+    // Nothing is taken from a connection after the request whose reply closes it (RFC 9112 §9.6), though it came with it.
+    if (latest.get(req.socket)?.shouldKeepAlive === false) return;
+    latest.set(req.socket, res);
+    if (stopping.signal.aborted) res.shouldKeepAlive = false;
     const fault = requestFault(req);
     if (fault === null) return void app(req, res);
     const request_id = refuseRequest(req, res, fault, { public_url });
     log.info({ request_id, code: fault.code }, 'A request was refused.');
   };
   server.on('request', take);
-  server.on('checkContinue', (req, res) => server.emit('request', req, res)); // who reads the body asks for it
-  server.on('checkExpectation', (req, res) => {
-    const refusal = new Refusal('invalid_request', 'Nothing but `100-continue` can be expected here.');
-    refuseRequest(req, res, refusal, { public_url });
+  // Who reads the body asks for it; what else is expected is refused.
+  for (const event of ['checkContinue', 'checkExpectation'])
+    server.on(event, (req, res) => server.emit('request', req, res));
+  stopping.signal.addEventListener('abort', () => {
+    for (const socket of connections) {
+      const res = latest.get(socket);
+      if (res?.headersSent === false) res.shouldKeepAlive = false;
+    }
   });
   const sockets = attachWebSocket(server, deps);
   await listening(server, host, port);
@@ -86,23 +83,26 @@ export async function serve(
   };
 }
 
+function createLimited(limits: SocketLimits): Server {
+  const server = createServer({
+    insecureHTTPParser: false,
+    requireHostHeader: false, // `requestFault` looks at it, and answers as everywhere
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: limits.headers_within_ms,
+    requestTimeout: limits.request_within_ms,
+    keepAliveTimeout: limits.idle_ms,
+    connectionsCheckingInterval: limits.check_every_ms,
+  });
+  // One more than is taken: Node leaves out in silence what is beyond.
+  server.maxHeadersCount = MAX_HEADERS + 1;
+  return server;
+}
+
 function listening(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, resolve);
   });
-}
-
-/** Lets every reply close its connection once the server is about to stop, also those that are under way by then. */
-function lastReplies(server: Server, stopping: AbortSignal): void {
-  const open = new Set<ServerResponse>();
-  const last = (res: ServerResponse) => void (res.shouldKeepAlive = false);
-  server.on('request', (_req, res) => {
-    if (stopping.aborted) return last(res);
-    open.add(res);
-    res.once('close', () => open.delete(res));
-  });
-  stopping.addEventListener('abort', () => open.forEach(last));
 }
 
 /** Takes no more connections and waits until all are closed: each when its reply is over, all when the time is. */

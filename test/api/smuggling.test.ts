@@ -1,4 +1,5 @@
 import { startApiServer, type ApiServer } from '../support/api-server';
+import { eventually } from '../support/eventually';
 import { checkProblem } from '../support/problem';
 import { exchange } from '../support/raw-http';
 
@@ -7,14 +8,16 @@ beforeAll(async () => (api = await startApiServer()));
 afterAll(() => api.stop());
 
 const runs = async () => {
-  const [row] = await api.database.db.query<{ n: number }>('select count(*)::int as n from runs');
+  const [row] = await api.database.db.query<{ n: number }>(
+    `select count(*)::int as n from runs where goal = '6 * 7'`,
+  );
   return row!.n;
 };
 /** A request that would make a run, with the framing in question. */
 const post = (framing: string, rest: string, version = 'HTTP/1.1') =>
   `POST /v1/runs ${version}\r\nHost: a\r\nAuthorization: Bearer ${api.keys.own}\r\n` +
   `Content-Type: application/json\r\n${framing}\r\n\r\n${rest}`;
-const BODY = '{"goal":"2 + 2"}';
+const BODY = '{"goal":"6 * 7"}';
 const sized = (version?: string) => post(`Content-Length: ${BODY.length}`, BODY, version);
 const chunk = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`;
 const CHUNKED = `${chunk(BODY)}0\r\n\r\n`;
@@ -91,6 +94,11 @@ describe('A request whose end two servers may see in two places is refused, its 
     expect({ status, connection: headers.connection }).toEqual({ status: 400, connection: 'close' });
     checkProblem(body, headers['x-request-id'] ?? null, 'invalid_request');
     expect(await runs()).toBe(before);
+  });
+
+  test('all of them, also when there was time', async () => {
+    await eventually(() => api.connections() === 0, { what: 'all connections to be closed' });
+    expect(await runs()).toBe(0);
   });
 
   test('a tunnel', async () => {
