@@ -139,8 +139,8 @@ describe('events query', () => {
 
   test.each([
     ['limit=1&limit=2', '/query/limit'],
-    ['types=run.created', '/query/types'],
-    ['deltas=false', '/query/deltas'],
+    ['types=created', '/query/types/0'],
+    ['deltas=no', '/query/deltas'],
     ['__proto__=1', '/query/__proto__'],
     ['after=%00', '/query/after'],
   ])('%s is refused', async (query, pointer) => {

@@ -1,3 +1,4 @@
+import type { Scope } from '../../src/contracts/api-key';
 import { createApiKey } from '../../src/db/api-keys';
 import { startApiServer, type ApiServer } from '../support/api-server';
 import { eventually } from '../support/eventually';
@@ -108,13 +109,13 @@ describe('WebSocket for many runs', () => {
       ok: true,
       data: { id: run.id, status: 'cancelling', status_reason: 'enough' },
     });
-    const { id, secret } = await createApiKey(api.database.db, 'tenant_own', 'reader');
-    await api.database.db.query(`update api_keys set scopes = '{runs:read}' where id = $1`, [id]);
-    const reader = await openWs(api, '/v1/stream', { key: secret });
+    const keyWith = async (scope: Scope) =>
+      (await createApiKey(api.database.db, 'tenant_own', scope, { scopes: [scope] })).secret;
+    const reader = await openWs(api, '/v1/stream', { key: await keyWith('runs:read') });
     reader.send({ type: 'command', id: 'c2', name: 'cancel', params: { run_id: run.id } });
     expect(await told(reader, 'result')).toMatchObject({ id: 'c2', ok: false, error: { code: 'forbidden' } });
-    await api.database.db.query(`update api_keys set scopes = '{runs:write}' where id = $1`, [id]);
-    expect(await (await openWs(api, '/v1/stream', { key: secret })).closed()).toEqual([4403, 'forbidden']);
+    const writer = await openWs(api, '/v1/stream', { key: await keyWith('runs:write') });
+    expect(await writer.closed()).toEqual([4403, 'forbidden']);
     reader.socket.terminate();
   });
 

@@ -126,9 +126,8 @@ describe('stream ticket', () => {
     const bearer = { authorization: `Bearer ${ticket}` };
     await problemIn(await api.request(`/v1/runs/${run.id}`, { headers: bearer }), 'unauthorized');
     // A key is no ticket: it must never stand in an address.
-    expect((await openSse(api, events(run, api.keys.own), keyless)).status).toBe(401);
-    const ws = await openWs(api, `/ws/runs/${run.id}?ticket=${api.keys.own}`, keyless);
-    expect((await ws.closed())[0]).toBe(4401);
+    expect((await openSse(api, events(run, api.keys.own), keyless)).status).toBe(400);
+    await expect(openWs(api, `/ws/runs/${run.id}?ticket=${api.keys.own}`, keyless)).rejects.toThrow('400');
     const twice = await openWs(api, `/ws/runs/${run.id}?ticket=a&ticket=b`, keyless);
     expect((await twice.closed())[0]).toBe(4401);
   });
