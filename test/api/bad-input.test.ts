@@ -1,6 +1,8 @@
 import { openApiOf } from '../../src/api/openapi';
 import type { Route } from '../../src/api/route';
 import { routesOf } from '../../src/api/routes';
+import { SCOPES } from '../../src/contracts/api-key';
+import { createApiKey } from '../../src/db/api-keys';
 import { startApiServer, type ApiServer } from '../support/api-server';
 import { badBodies, badTexts, type Schema } from '../support/bad-values';
 import { everything } from '../support/everything';
@@ -11,6 +13,8 @@ import { checkProblem, problemIn } from '../support/problem';
 
 let api: ApiServer;
 let run_id: string;
+/** Of a key that may do everything: else it would be refused for that. */
+let headers: { authorization: string };
 let routes: Route[];
 let paths: Record<string, Record<string, Operation>>;
 let schemas: Record<string, Schema>;
@@ -23,6 +27,8 @@ interface Operation {
 beforeAll(async () => {
   api = await startApiServer();
   run_id = (await startedRun(api)).id;
+  const all = await createApiKey(api.database.db, 'tenant_own', 'all', { scopes: [...SCOPES] });
+  headers = { authorization: `Bearer ${all.secret}` };
   routes = routesOf(api.deps);
   const document = openApiOf(routes, { version: 'test', public_url: 'http://longhaul.test' });
   paths = document.paths as typeof paths;
@@ -35,7 +41,7 @@ const nameOf = ({ method, path }: Route) => `${method.toUpperCase()} ${path}`;
 const operationOf = ({ method, path }: Route) => paths[path]![method]!;
 
 function send(route: Route, { query = '', body }: { query?: string; body?: unknown }): Promise<Response> {
-  const options = { method: route.method.toUpperCase(), ...(body === undefined ? {} : { body }) };
+  const options = { method: route.method.toUpperCase(), headers, ...(body === undefined ? {} : { body }) };
   return api.request(`${addressOf(route)}${query}`, options);
 }
 
@@ -90,7 +96,7 @@ test('every body that is no object, or too deep, is refused, and nothing happens
     const form = await api.request(addressOf(route), {
       method: route.method.toUpperCase(),
       body: 'goal=a',
-      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      headers: { ...headers, 'content-type': 'application/x-www-form-urlencoded' },
     });
     await problemIn(form, 'unsupported_media_type');
   }
@@ -156,7 +162,7 @@ test('every id in an address that cannot be one is not found, or badly encoded',
     for (const param of route.path.match(/\{\w+\}/g)!) {
       for (const id of ids) {
         const path = addressOf({ ...route, path: route.path.replace(param, id) });
-        const options = { method: route.method.toUpperCase(), ...(route.body && { body: {} }) };
+        const options = { method: route.method.toUpperCase(), headers, ...(route.body && { body: {} }) };
         const reply = await api.request(path, options);
         expect([route.path, id, [400, 404].includes(reply.status)]).toEqual([route.path, id, true]);
         const { code } = (await reply.clone().json()) as { code: 'not_found' | 'invalid_request' };

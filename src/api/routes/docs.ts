@@ -5,6 +5,7 @@ import { Refusal } from '../../contracts/refusal';
 import type { ApiDeps } from '../deps';
 import { openApiOf } from '../openapi';
 import { route, type Route } from '../route';
+import { pagePolicy } from '../security-headers';
 
 /** The files of the page that come from its package, and no other: it also holds what would call home. */
 const FILES = { 'swagger-ui.css': 'css', 'swagger-ui-bundle.js': 'js' } as const;
@@ -17,10 +18,6 @@ const PAGE = `<!doctype html>
 </html>
 `;
 const START = `SwaggerUIBundle({ url: '/openapi.json', dom_id: '#docs', deepLinking: true, validatorUrl: null });\n`;
-
-/** What the page may load: files of ours; its icons are in its style sheet, its styles are set by its script. */
-const POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /** @param routes all routes, these included; asked when the document is made */
 export function openApi({ settings }: ApiDeps, routes: () => readonly Route[]) {
@@ -48,8 +45,9 @@ export function docs() {
     scope: null,
     offers: ['text/html'],
     replies: { 200: { description: 'A page.', type: 'text/html' } },
-    handle({ res }) {
-      res.set('Content-Security-Policy', POLICY).type('html').send(PAGE);
+    handle({ req, res }) {
+      pagePolicy()(req, res, () => undefined);
+      res.type('html').send(PAGE);
     },
   });
 }
