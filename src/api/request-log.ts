@@ -59,6 +59,8 @@ function over(
   const status = res.headersSent ? res.statusCode : CLIENT_LEFT;
   const stream = String(res.getHeader('content-type')).startsWith('text/event-stream');
   metrics.request({ method, route, status, duration_s: duration_ms / 1_000, stream });
+  // Nobody else tells of this one: it is a limit of the tenant, found where the run is stored.
+  if (res.locals.failure === 'queue_full') metrics.refused('open_runs');
   const line = {
     method,
     route,

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { WebSocket } from 'ws';
 import { startApiServer, type ApiServer } from '../support/api-server';
 import { eventually } from '../support/eventually';
 import { LogLines, type LogLine } from '../support/log-lines';
@@ -81,6 +82,29 @@ describe('The log of requests', () => {
     );
     for (const { run, request_id } of asks) expect(await lineOf(request_id)).toMatchObject({ run_id: run });
   });
+
+  test.each(['headers', 'first frame'])(
+    'has a line for a WebSocket once it is closed, its key in the %s',
+    async (where) => {
+      const run = await startedRun(api);
+      const headers = where === 'headers' ? { authorization: `Bearer ${api.keys.own}` } : {};
+      const ws = new WebSocket(`${api.url.replace('http', 'ws')}/ws/runs/${run.id}`, {
+        headers: { ...headers, traceparent: `00-${TRACE}-00f067aa0ba902b7-01` },
+      });
+      if (where === 'first frame')
+        ws.on('open', () => ws.send(JSON.stringify({ type: 'auth', token: api.keys.own })));
+      await once(ws, 'message');
+      ws.close(1000);
+      const route = '/ws/runs/{id}';
+      const [line] = await eventually(() => {
+        const lines = logs.having({ route });
+        return lines.length > 0 && lines;
+      });
+      const known = { trace_id: TRACE, run_id: run.id, tenant: 'tenant_own', status: 101, close_code: 1000 };
+      expect(line).toMatchObject(known);
+      await complete(api, run.id);
+    },
+  );
 
   test('says that a client left before its reply was whole, and counts readers while they are there', async () => {
     const run = await startedRun(api);

@@ -6,6 +6,7 @@ import { Refusal } from '../../contracts/refusal';
 import type { ApiDeps, ApiSettings } from '../deps';
 import { refuseOver } from '../raw-problem';
 import { requestFault, shownPath } from '../request-fault';
+import { logSession } from './ws-log';
 import { WsSession } from './ws-session';
 
 const PROTOCOL = 'longhaul.v1';
@@ -50,10 +51,15 @@ export function attachWebSocket(server: Server, deps: ApiDeps): { close(): Promi
       run_id === null && !MANY_RUNS.test(path)
         ? new Refusal('not_found', 'No WebSocket is served at this address.')
         : refusalOfOrigin(req.headers.origin, deps.settings);
-    if (refusal !== null) return refuseOver(socket, refusal, { public_url, path });
+    if (refusal !== null) {
+      deps.log.info({ code: refusal.code }, 'A WebSocket was refused.');
+      return refuseOver(socket, refusal, { public_url, path });
+    }
     const query = { ...parseQuery((req.url ?? '').slice(path.length + 1)) };
     sockets.handleUpgrade(req, socket, head, (ws: WebSocket) => {
-      new WsSession(deps, ws, socket, { run_id, query, headers: req.headers }).begin();
+      logSession(deps, { ws, req, run_id }, () =>
+        new WsSession(deps, ws, socket, { run_id, query, headers: req.headers }).begin(),
+      );
     });
   });
   return {

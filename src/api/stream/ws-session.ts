@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
@@ -99,7 +100,11 @@ export class WsSession implements OpenStream {
       // Who asks without reading the answers gets no more of them: they would pile up here.
       if (this.isWithinRate() && !this.outflow.full) ws.pong(bytes);
     });
-    ws.on('message', (data: RawData, binary: boolean) => this.hear(data, binary));
+    // Bound: what a frame causes belongs to the log context of the session, and not to whatever the socket was opened in.
+    ws.on(
+      'message',
+      AsyncResource.bind((data: RawData, binary: boolean) => this.hear(data, binary)),
+    );
   }
 
   begin(): void {
@@ -202,6 +207,7 @@ export class WsSession implements OpenStream {
   ): Subscriptions | undefined {
     if (this.state.name === 'closed') return undefined; // while its key was looked up
     this.key_id = admission.key.id;
+    this.deps.context.add({ tenant: admission.key.tenant, key_id: this.key_id });
     this.deps.streams.open(this);
     const subscriptions = new Subscriptions({
       deps: this.deps,

@@ -1,0 +1,41 @@
+import { AsyncResource } from 'node:async_hooks';
+import type { IncomingMessage } from 'node:http';
+import type { WebSocket } from 'ws';
+import { newId } from '../../db/new-id';
+import { traceIdOf } from '../../telemetry/trace';
+import type { ApiDeps } from '../deps';
+import { RUN_ID } from '../routes/get-run';
+
+const SWITCHING_PROTOCOLS = 101;
+
+/**
+ * Runs a session inside a log context, as `requestLog` does with other requests, and tells log and metrics when its socket is closed.
+ * @param run_id the run that the address names; null where it names none
+ */
+export function logSession(
+  { context, log, metrics }: Pick<ApiDeps, 'context' | 'log' | 'metrics'>,
+  { ws, req, run_id }: { ws: WebSocket; req: IncomingMessage; run_id: string | null },
+  begin: () => void,
+): void {
+  const route = run_id === null ? '/v1/stream' : '/ws/runs/{id}';
+  const fields = {
+    request_id: newId('req'),
+    trace_id: traceIdOf(req.headers.traceparent as string | undefined),
+    ...(run_id !== null && RUN_ID.test(run_id) ? { run_id } : {}),
+  };
+  context.run(fields, () => {
+    const began = performance.now();
+    const tell = (close_code: number) => {
+      const duration_ms = performance.now() - began;
+      const request = { method: 'GET', route, status: SWITCHING_PROTOCOLS };
+      metrics.request({ ...request, duration_s: duration_ms / 1_000, stream: true });
+      const { bytesWritten: bytes } = req.socket;
+      log.info(
+        { ...request, close_code, duration_ms: Math.round(duration_ms * 10) / 10, bytes },
+        `GET ${route} closed`,
+      );
+    };
+    ws.once('close', AsyncResource.bind(tell));
+    begin();
+  });
+}
