@@ -1,5 +1,4 @@
 import { routesOf } from '../../src/api/routes';
-import { SCOPES } from '../../src/contracts/api-key';
 import { createApiKey } from '../../src/db/api-keys';
 import type { Records } from '../../src/db/database';
 import { startApiServer, type ApiServer, type RequestOptions } from '../support/api-server';
@@ -63,16 +62,12 @@ const FIXTURES: Record<string, Fixture | 'open'> = {
 const SOCKETS = ['/ws/runs/{id}'];
 
 let api: ApiServer;
-/** Secrets of two tenants, with every scope. */
-const keys = { own: '', foreign: '' };
 /** Statements that were asked of the record of a tenant. */
 let statements = 0;
 
 beforeAll(async () => {
   api = await startApiServer();
   const { db } = api.deps;
-  keys.own = (await createApiKey(api.database.db, 'tenant_own', 'all', { scopes: SCOPES })).secret;
-  keys.foreign = (await createApiKey(api.database.db, 'tenant_foreign', 'all', { scopes: SCOPES })).secret;
   const of = db.of.bind(db);
   db.of = (tenant) => counted(of(tenant));
 });
@@ -157,21 +152,21 @@ describe('a key of another tenant', () => {
       const before = await everything(api);
       for (const ask of fixture.asks) {
         const options = { ...ask, method: method.toUpperCase() };
-        const foreign = await seen(address, options, keys.foreign);
+        const foreign = await seen(address, options, api.keys.foreign);
         expect([404, foreign.headers['content-type']]).toEqual([
           foreign.status,
           'application/problem+json; charset=utf-8',
         ]);
         // The same number of statements, so that the time it takes says nothing either.
-        expect(foreign).toEqual(await seen(unknown, options, keys.foreign));
-        expect(foreign).toEqual(await seen(unknown, options, keys.own));
+        expect(foreign).toEqual(await seen(unknown, options, api.keys.foreign));
+        expect(foreign).toEqual(await seen(unknown, options, api.keys.own));
         expect(foreign.statements).toBeGreaterThan(0);
       }
       expect(await everything(api)).toBe(before);
       expect(api.readers()).toBe(0);
       // The fixture is a good one: its own tenant is served.
       const [first] = fixture.asks;
-      const own = await seen(address, { ...first, method: method.toUpperCase() }, keys.own);
+      const own = await seen(address, { ...first, method: method.toUpperCase() }, api.keys.own);
       expect(own.status).toBeLessThan(300);
     },
   );
@@ -185,27 +180,27 @@ describe('a key of another tenant', () => {
       const closed = await reader.closed();
       return { closed, statements, texts: reader.texts.map((text) => text.replaceAll(id, '')) };
     };
-    const foreign = await told(run_id, keys.foreign);
+    const foreign = await told(run_id, api.keys.foreign);
     expect(foreign.closed[0]).toBe(4404);
-    expect(foreign).toEqual(await told(UNKNOWN, keys.foreign));
-    expect(foreign).toEqual(await told(UNKNOWN, keys.own));
+    expect(foreign).toEqual(await told(UNKNOWN, api.keys.foreign));
+    expect(foreign).toEqual(await told(UNKNOWN, api.keys.own));
     expect(await everything(api)).toBe(before);
-    expect((await told(run_id, keys.own)).closed[0]).toBe(1000);
+    expect((await told(run_id, api.keys.own)).closed[0]).toBe(1000);
   });
 
   test('learns nothing from cursors', async () => {
     const run_id = await ownObject({ asks: [] });
     for (const side of ['after', 'before']) {
-      const foreign = await seen(`/v1/runs?${side}=${run_id}`, {}, keys.foreign);
+      const foreign = await seen(`/v1/runs?${side}=${run_id}`, {}, api.keys.foreign);
       expect(foreign.status).toBe(400);
-      expect(foreign).toEqual(await seen(`/v1/runs?${side}=${UNKNOWN}`, {}, keys.foreign));
+      expect(foreign).toEqual(await seen(`/v1/runs?${side}=${UNKNOWN}`, {}, api.keys.foreign));
     }
   });
 
   test('learns nothing from addresses that are no ids', async () => {
     const path = '/v1/runs/garbage';
-    expect((await seen(path, {}, keys.foreign)).body).toEqual(
-      (await seen(`/v1/runs/${UNKNOWN}`, {}, keys.foreign)).body,
+    expect((await seen(path, {}, api.keys.foreign)).body).toEqual(
+      (await seen(`/v1/runs/${UNKNOWN}`, {}, api.keys.foreign)).body,
     );
   });
 });

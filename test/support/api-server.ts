@@ -9,6 +9,7 @@ import { STREAM_LIMITS, type StreamLimits } from '../../src/api/stream/limits';
 import { OpenStreams } from '../../src/api/stream/open-streams';
 import type { Run } from '../../src/contracts/run';
 import type { Rules } from '../../src/contracts/rules';
+import { SCOPES } from '../../src/contracts/api-key';
 import { acceptedApiKeys, createApiKey } from '../../src/db/api-keys';
 import { openDatabase } from '../../src/db/database';
 import { append, type NewEvent, type RunChange } from '../../src/events/append';
@@ -67,7 +68,7 @@ export interface ApiServer {
   readonly port: number;
   readonly database: TestDatabase;
   readonly workflows: RecordedWorkflows;
-  /** Secrets of two tenants. */
+  /** Secrets of two tenants, with every scope. */
   readonly keys: { own: string; foreign: string };
   readonly deps: ApiDeps;
   /** A request with the own key and a JSON body, unless told otherwise; `null` takes a header away. */
@@ -107,8 +108,8 @@ export async function startApiServer({
   const server_url = viaUrl?.(database.url) ?? database.url;
   const db = openDatabase({ url: server_url, pool: 10, name: 'api under test' });
   const hub = new EventHub({ url: server_url, db, onFault: () => undefined });
-  const own = await createApiKey(database.db, 'tenant_own', 'own');
-  const foreign = await createApiKey(database.db, 'tenant_foreign', 'foreign');
+  const own = await createApiKey(database.db, 'tenant_own', 'own', { scopes: SCOPES });
+  const foreign = await createApiKey(database.db, 'tenant_foreign', 'foreign', { scopes: SCOPES });
   const workflows = recordWorkflows();
   const starts = new RunStarts(workflows, () => undefined);
   const keys = acceptKeys(db, { production, onFault: () => undefined });
