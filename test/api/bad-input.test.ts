@@ -1,8 +1,8 @@
+import { SCOPES } from '../../src/contracts/api-key';
+import { createApiKey } from '../../src/db/api-keys';
 import { openApiOf } from '../../src/api/openapi';
 import type { Route } from '../../src/api/route';
 import { routesOf } from '../../src/api/routes';
-import { SCOPES } from '../../src/contracts/api-key';
-import { createApiKey } from '../../src/db/api-keys';
 import { startApiServer, type ApiServer } from '../support/api-server';
 import { badBodies, badTexts, type Schema } from '../support/bad-values';
 import { everything } from '../support/everything';
@@ -13,7 +13,7 @@ import { checkProblem, problemIn } from '../support/problem';
 
 let api: ApiServer;
 let run_id: string;
-/** Of a key that may do everything: else it would be refused for that. */
+/** Of a key that may do everything. */
 let headers: { authorization: string };
 let routes: Route[];
 let paths: Record<string, Record<string, Operation>>;
@@ -27,8 +27,8 @@ interface Operation {
 beforeAll(async () => {
   api = await startApiServer();
   run_id = (await startedRun(api)).id;
-  const all = await createApiKey(api.database.db, 'tenant_own', 'all', { scopes: [...SCOPES] });
-  headers = { authorization: `Bearer ${all.secret}` };
+  const { secret } = await createApiKey(api.database.db, 'tenant_own', 'all', { scopes: [...SCOPES] });
+  headers = { authorization: `Bearer ${secret}` };
   routes = routesOf(api.deps);
   const document = openApiOf(routes, { version: 'test', public_url: 'http://longhaul.test' });
   paths = document.paths as typeof paths;
@@ -41,7 +41,11 @@ const nameOf = ({ method, path }: Route) => `${method.toUpperCase()} ${path}`;
 const operationOf = ({ method, path }: Route) => paths[path]![method]!;
 
 function send(route: Route, { query = '', body }: { query?: string; body?: unknown }): Promise<Response> {
-  const options = { method: route.method.toUpperCase(), headers, ...(body === undefined ? {} : { body }) };
+  const options = {
+    method: route.method.toUpperCase(),
+    headers,
+    ...(body === undefined ? {} : { body }),
+  };
   return api.request(`${addressOf(route)}${query}`, options);
 }
 

@@ -1,19 +1,21 @@
 import { routesOf } from '../../src/api/routes';
+import { SCOPES } from '../../src/contracts/api-key';
 import { createApiKey } from '../../src/db/api-keys';
 import type { Records } from '../../src/db/database';
+import type { Tx } from '../../src/db/tx';
 import { startApiServer, type ApiServer, type RequestOptions } from '../support/api-server';
 import { depsWith, plannedRun } from '../support/activities';
 import { everything } from '../support/everything';
 import { COMPLETED } from '../support/runs';
 import { openWs } from '../support/stream-readers';
 
-const UNKNOWN = 'run_01ARZ3NDEKTSV4RRFFQ69G5FAV';
-const UNKNOWN_KEY = 'key_01ARZ3NDEKTSV4RRFFQ69G5FAV';
+/** Ids that nothing has. */
+const UNKNOWN = { run: 'run_01ARZ3NDEKTSV4RRFFQ69G5FAV', key: 'key_01ARZ3NDEKTSV4RRFFQ69G5FAV' };
 
-/** How a route with ids in its address is asked for a run, or a key, of the own tenant, so that it succeeds. */
+/** How a route with ids in its address is asked for something of the own tenant, so that it succeeds. */
 interface Fixture {
-  /** The id is that of a key. */
-  key?: boolean;
+  /** What `{id}` is: a run unless said otherwise. */
+  of?: 'key';
   /** Ids besides the run's: its plan has the version 1 and the step `one`. */
   ids?: Record<string, string>;
   /** The run is still at work. */
@@ -51,9 +53,9 @@ const FIXTURES: Record<string, Fixture | 'open'> = {
   'get /v1/runs/{id}/steps': { asks: [{}] },
   'get /v1/runs/{id}/steps/{step}': { ids: { step: 'one' }, asks: [{}] },
   'get /v1/runs/{id}/verdicts': { asks: [{}] },
-  'get /v1/api-keys/{id}': { key: true, asks: [{}] },
-  'delete /v1/api-keys/{id}': { key: true, asks: [{}] },
-  'post /v1/api-keys/{id}/rotate': { key: true, asks: [{}, { body: { old_expires_in_s: 0 } }] },
+  'get /v1/api-keys/{id}': { of: 'key', asks: [{}] },
+  'delete /v1/api-keys/{id}': { of: 'key', asks: [{}] },
+  'post /v1/api-keys/{id}/rotate': { of: 'key', asks: [{ body: { old_expires_in_s: 0 } }] },
   'get /v1/tools/{name}': 'open',
   'get /docs/{file}': 'open',
   'get /errors/{code}': 'open',
@@ -62,11 +64,16 @@ const FIXTURES: Record<string, Fixture | 'open'> = {
 const SOCKETS = ['/ws/runs/{id}'];
 
 let api: ApiServer;
+/** Secrets of two tenants, with every scope. */
+let keys: { own: string; foreign: string };
 /** Statements that were asked of the record of a tenant. */
 let statements = 0;
 
 beforeAll(async () => {
   api = await startApiServer();
+  const secretOf = async (tenant: string) =>
+    (await createApiKey(api.database.db, tenant, 'all', { scopes: [...SCOPES] })).secret;
+  keys = { own: await secretOf('tenant_own'), foreign: await secretOf('tenant_foreign') };
   const { db } = api.deps;
   const of = db.of.bind(db);
   db.of = (tenant) => counted(of(tenant));
@@ -74,31 +81,22 @@ beforeAll(async () => {
 afterAll(() => api.stop());
 
 function counted(records: Records): Records {
-  const query: Records['query'] = (text, values) => {
-    // That a request is counted depends on how many the key has made, not on what it asks for.
-    if (!text.includes('take_from_window')) statements += 1;
-    return records.query(text, values);
-  };
-  return {
-    query,
-    transaction: (work) =>
-      records.transaction((tx) =>
-        work({
-          query: (text, values) => {
-            statements += 1;
-            return tx.query(text, values);
-          },
-        }),
-      ),
-  };
+  const countedTx = (tx: Tx): Tx => ({
+    query: (text, values) => {
+      // Requests are counted against limits some at a time.
+      if (!text.includes('take_from_window')) statements += 1;
+      return tx.query(text, values);
+    },
+  });
+  return { ...countedTx(records), transaction: (work) => records.transaction((tx) => work(countedTx(tx))) };
 }
 
 const routes = () => routesOf(api.deps).filter(({ path }) => path.includes('{'));
 const nameOf = ({ method, path }: { method: string; path: string }) => `${method} ${path}`;
 
-/** The id of a key of the own tenant, or of a run with a plan, ended unless it is to be at work. */
-async function ownObject({ key = false, running = false }: Fixture): Promise<string> {
-  if (key) return (await createApiKey(api.database.db, 'tenant_own', 'one more')).id;
+/** A key, or a run, of the own tenant: with a plan, and ended unless it is to be at work. */
+async function ownId({ of, running = false }: Fixture): Promise<string> {
+  if (of === 'key') return (await createApiKey(api.database.db, 'tenant_own', 'mine')).id;
   const steps = [{ id: 'one', tool: 'calculator', input: { expression: '1' } }];
   const run_id = await plannedRun(depsWith(api.database.db), steps, { tenant: 'tenant_own' });
   if (running) await api.workflows.start({ id: run_id } as never);
@@ -106,16 +104,13 @@ async function ownObject({ key = false, running = false }: Fixture): Promise<str
   return run_id;
 }
 
-function addressOf(path: string, run_id: string, { ids = {} }: Fixture): string {
-  const all: Record<string, string> = { id: run_id, ...ids };
+function addressOf(path: string, id: string, { ids = {} }: Fixture): string {
+  const all: Record<string, string> = { id, ...ids };
   return path.replace(/\{(\w+)\}/g, (_whole, name: string) => {
     if (all[name] === undefined) throw new Error(`The fixture of ${path} lacks {${name}}.`);
     return all[name];
   });
 }
-
-/** Headers that every reply has anew, whatever it is of. */
-const OF_THE_REQUEST = ['date', 'x-request-id', 'content-length', 'ratelimit'];
 
 /** All that a client can tell from a reply, apart from what names the request itself; and what it cost the record. */
 async function seen(path: string, options: RequestOptions, key: string) {
@@ -124,7 +119,11 @@ async function seen(path: string, options: RequestOptions, key: string) {
     ...options,
     headers: { authorization: `Bearer ${key}`, ...options.headers },
   });
-  const headers = Object.fromEntries([...reply.headers].filter(([name]) => !OF_THE_REQUEST.includes(name)));
+  const headers = Object.fromEntries(
+    [...reply.headers].filter(
+      ([name]) => !['date', 'x-request-id', 'content-length', 'ratelimit'].includes(name),
+    ),
+  );
   const text = await reply.text();
   const body = text.startsWith('{')
     ? { ...(JSON.parse(text) as object), instance: '', request_id: '' }
@@ -147,32 +146,33 @@ describe('a key of another tenant', () => {
     'learns nothing at %s and changes nothing',
     async (name, fixture) => {
       const [method, path] = name.split(' ') as [string, string];
-      const address = addressOf(path, await ownObject(fixture), fixture);
-      const unknown = addressOf(path, fixture.key === true ? UNKNOWN_KEY : UNKNOWN, fixture);
+      const run_id = await ownId(fixture);
+      const address = addressOf(path, run_id, fixture);
+      const unknown = addressOf(path, UNKNOWN[fixture.of ?? 'run'], fixture);
       const before = await everything(api);
       for (const ask of fixture.asks) {
         const options = { ...ask, method: method.toUpperCase() };
-        const foreign = await seen(address, options, api.keys.foreign);
+        const foreign = await seen(address, options, keys.foreign);
         expect([404, foreign.headers['content-type']]).toEqual([
           foreign.status,
           'application/problem+json; charset=utf-8',
         ]);
         // The same number of statements, so that the time it takes says nothing either.
-        expect(foreign).toEqual(await seen(unknown, options, api.keys.foreign));
-        expect(foreign).toEqual(await seen(unknown, options, api.keys.own));
+        expect(foreign).toEqual(await seen(unknown, options, keys.foreign));
+        expect(foreign).toEqual(await seen(unknown, options, keys.own));
         expect(foreign.statements).toBeGreaterThan(0);
       }
       expect(await everything(api)).toBe(before);
       expect(api.readers()).toBe(0);
       // The fixture is a good one: its own tenant is served.
       const [first] = fixture.asks;
-      const own = await seen(address, { ...first, method: method.toUpperCase() }, api.keys.own);
+      const own = await seen(address, { ...first, method: method.toUpperCase() }, keys.own);
       expect(own.status).toBeLessThan(300);
     },
   );
 
   test.each(SOCKETS)('learns nothing at the WebSocket %s', async (path) => {
-    const run_id = await ownObject({ asks: [] });
+    const run_id = await ownId({ asks: [] });
     const before = await everything(api);
     const told = async (id: string, key: string) => {
       statements = 0;
@@ -180,27 +180,38 @@ describe('a key of another tenant', () => {
       const closed = await reader.closed();
       return { closed, statements, texts: reader.texts.map((text) => text.replaceAll(id, '')) };
     };
-    const foreign = await told(run_id, api.keys.foreign);
+    const foreign = await told(run_id, keys.foreign);
     expect(foreign.closed[0]).toBe(4404);
-    expect(foreign).toEqual(await told(UNKNOWN, api.keys.foreign));
-    expect(foreign).toEqual(await told(UNKNOWN, api.keys.own));
+    expect(foreign).toEqual(await told(UNKNOWN.run, keys.foreign));
+    expect(foreign).toEqual(await told(UNKNOWN.run, keys.own));
     expect(await everything(api)).toBe(before);
-    expect((await told(run_id, api.keys.own)).closed[0]).toBe(1000);
+    expect((await told(run_id, keys.own)).closed[0]).toBe(1000);
   });
 
   test('learns nothing from cursors', async () => {
-    const run_id = await ownObject({ asks: [] });
+    const run_id = await ownId({ asks: [] });
     for (const side of ['after', 'before']) {
-      const foreign = await seen(`/v1/runs?${side}=${run_id}`, {}, api.keys.foreign);
+      const foreign = await seen(`/v1/runs?${side}=${run_id}`, {}, keys.foreign);
       expect(foreign.status).toBe(400);
-      expect(foreign).toEqual(await seen(`/v1/runs?${side}=${UNKNOWN}`, {}, api.keys.foreign));
+      expect(foreign).toEqual(await seen(`/v1/runs?${side}=${UNKNOWN.run}`, {}, keys.foreign));
     }
+  });
+
+  test('learns nothing from ids in bodies', async () => {
+    const run_id = await ownId({ asks: [] });
+    const before = await everything(api);
+    const ask = (id: string, key: string) => seen('/v1/stream-tickets', { body: { run_id: id } }, key);
+    const foreign = await ask(run_id, keys.foreign);
+    expect(foreign.status).toBe(404);
+    expect(foreign).toEqual(await ask(UNKNOWN.run, keys.foreign));
+    expect(await everything(api)).toBe(before);
+    expect((await ask(run_id, keys.own)).status).toBe(201);
   });
 
   test('learns nothing from addresses that are no ids', async () => {
     const path = '/v1/runs/garbage';
-    expect((await seen(path, {}, api.keys.foreign)).body).toEqual(
-      (await seen(`/v1/runs/${UNKNOWN}`, {}, api.keys.foreign)).body,
+    expect((await seen(path, {}, keys.foreign)).body).toEqual(
+      (await seen(`/v1/runs/${UNKNOWN.run}`, {}, keys.foreign)).body,
     );
   });
 });

@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { once } from 'node:events';
+import { FAILURES } from '../../src/contracts/failure';
 import { commandsIn, readDocument } from '../support/documents';
 import { startSystem, type System } from '../support/stack';
 
 const DOCUMENT = readDocument('docs/reference/http.md');
 /** Addresses that are served by WebSocket, which the OpenAPI document does not know. */
-const SOCKETS = ['/ws/runs/{id}'];
+const SOCKETS = ['/v1/stream', '/ws/runs/{id}'];
 
 let system: System;
 beforeAll(async () => (system = await startSystem()));
@@ -75,5 +76,15 @@ describe('docs/reference/http.md', () => {
       .filter((path) => !served.some((pattern) => pattern.test(path)));
     expect(named.length).toBeGreaterThan(30);
     expect([...new Set(strange)]).toEqual(['/v1']);
+  });
+
+  test('lists every code that a reply may carry, with its status, and no other', () => {
+    const rows = [...DOCUMENT.matchAll(/^\| (\d{3}) +\| ([^|]*)\|/gm)].flatMap(([, status, codes]) =>
+      [...codes!.matchAll(/`([a-z_]+)`/g)].map(([, code]) => `${status} ${code}`),
+    );
+    const replies = Object.entries(FAILURES).flatMap(([code, entry]) =>
+      'status' in entry ? [`${entry.status} ${code}`] : [],
+    );
+    expect(rows.sort()).toEqual(replies.sort());
   });
 });
