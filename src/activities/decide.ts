@@ -41,7 +41,9 @@ export function verdictFacts(
     },
   ];
   if (!accepted) return { events, change: {} };
-  if (status === 'cancelling') return { events, change: { plan_version: round } };
+  // Where the plan alone is asked for, nothing is executed that could be told of.
+  if (status === 'cancelling' || rules.mode === 'plan_only')
+    return { events, change: { plan_version: round } };
   const executing = { status: 'running', phase: 'executing' } as const;
   events.push({ key: 'phase:executing', type: 'run.status', data: { ...executing, previous: status } });
   return { events, change: { phase: 'executing', plan_version: round } };

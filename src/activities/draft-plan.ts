@@ -135,7 +135,7 @@ function factsOf(plan: NewPlan, run: RunAtWork): { events: NewEvent[]; change: R
     });
     if (source === 'given') {
       change.plan_version = version; // accepted as it is; any other plan once it was judged
-      if (run.status !== 'cancelling') enter('executing', 'running');
+      if (run.status !== 'cancelling' && run.rules.mode !== 'plan_only') enter('executing', 'running');
     }
     if (decision !== null) {
       const status = run.status === 'queued' ? 'running' : run.status;

@@ -8,11 +8,12 @@ import { Interrupted } from './call-tool';
 import type { ActivityDeps } from './deps';
 import { draftPlan, type RoundRef } from './draft-plan';
 import { endRun } from './end-run';
+import { handInPlan } from './hand-in-plan';
 import { judgePlan } from './judge-plan';
 import { readWishes } from './read-wishes';
 import { carryOutInstantly, type Chain } from './carry-out-instantly';
 import { useTool, type Surroundings } from './use-tool';
-import { writeAnswer } from './write-answer';
+import { writeAnswer, type PlanRef } from './write-answer';
 
 /** Pause between heartbeats, milliseconds. A cancellation travels on their answers. */
 const HEARTBEAT_MS = 500;
@@ -27,7 +28,8 @@ export function createActivities(deps: ActivityDeps) {
     judgePlan: (ref: RoundRef) => outward(() => judgePlan(deps, ref)),
     useTool: (ref: StepRef) => outward(() => beating(() => useTool(deps, ref, surroundings()))),
     carryOutInstantly: (chain: Chain) => outward(() => carryOutInstantly(deps, chain, surroundings())),
-    writeAnswer: (ref: { run_id: string; plan_version: number }) => outward(() => writeAnswer(deps, ref)),
+    writeAnswer: (ref: PlanRef) => outward(() => writeAnswer(deps, ref)),
+    handInPlan: (ref: PlanRef) => outward(() => handInPlan(deps, ref)),
     readWishes: (ref: { run_id: string }) => outward(() => readWishes(deps, ref)),
     endRun: (ref: { run_id: string; ending: Ending }) => outward(() => endRun(deps, ref)),
   };

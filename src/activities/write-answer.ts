@@ -11,12 +11,28 @@ import { storableText } from './storable';
  * @returns the wish that kept the run from being completed, or null when it is completed.
  * @throws Refusal `run_over` when the run ended otherwise.
  */
-export async function writeAnswer(
+export function writeAnswer(deps: ActivityDeps, { run_id, plan_version }: PlanRef): Promise<Completed> {
+  return completed(deps, run_id, () => answerAndComplete(deps, run_id, plan_version));
+}
+
+/** A run, and the plan it was agreed on. */
+export interface PlanRef {
+  run_id: string;
+  plan_version: number;
+}
+
+export interface Completed {
+  wish: WishKind | null;
+}
+
+/** What keeps a run from being completed, as its workflow is told. */
+export async function completed(
   deps: ActivityDeps,
-  { run_id, plan_version }: { run_id: string; plan_version: number },
-): Promise<{ wish: WishKind | null }> {
+  run_id: string,
+  complete: () => Promise<void>,
+): Promise<Completed> {
   try {
-    await answerAndComplete(deps, run_id, plan_version);
+    await complete();
     return { wish: null };
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;

@@ -16,6 +16,7 @@ export function runView(row: RunRow, settings: ApiSettings): Run {
     status: row.status,
     phase: row.phase,
     status_reason: row.status_reason,
+    mode: row.rules.mode ?? 'auto',
     goal: row.goal,
     user: row.user,
     answer: row.answer,

@@ -9,7 +9,7 @@ export interface EventData {
     run: { id: string; goal: string; user: string | null; status: RunStatus; created_at: string };
   };
   'run.status': { status: RunStatus; phase: string | null; previous: RunStatus; reason?: string };
-  'run.completed': { answer: string };
+  'run.completed': { answer: string | null };
   'run.failed': { failure: Failure };
   'run.cancelled': { reason: string | null; actor: string };
   'run.timed_out': { limit: { kind: 'max_duration_s'; value: number } };

@@ -1,5 +1,11 @@
+/** What is asked for: the answer, or the plan alone. */
+export const RUN_MODES = ['auto', 'plan_only'] as const;
+export type RunMode = (typeof RUN_MODES)[number];
+
 /** The rules of a run: limits and thresholds it began with and keeps, whatever the settings are later. */
 export interface Rules {
+  /** `auto` when absent. */
+  mode?: RunMode;
   /** Steps of a plan. */
   max_steps: number;
   /** Steps in flight at once. */

@@ -3,6 +3,7 @@ import { GivenPlan } from './plan';
 import { listOf } from './list';
 import { Failure } from './problem';
 import { PlanView, StepView, VerdictView } from './round-views';
+import { RUN_MODES } from './rules';
 import { RUN_STATUSES } from './run-status';
 
 /** Longest goal, characters. */
@@ -26,6 +27,8 @@ export const SubmitRun = z.strictObject({
   plan: GivenPlan.optional(),
   /** Whom the tenant serves: todo lists are kept per user. */
   user: z.string().min(1).max(200).optional(),
+  /** `plan_only`: the run ends with its plan; no step is carried out. */
+  mode: z.enum(RUN_MODES).optional(),
   budget: z
     .strictObject({
       max_steps: z.number().int().min(1).optional(),
@@ -63,6 +66,7 @@ export const Run = z
     /** Open-ended, for people only. */
     phase: z.string().nullable(),
     status_reason: z.string().nullable(),
+    mode: z.enum(RUN_MODES),
     goal: z.string(),
     user: z.string().nullable(),
     answer: z.string().nullable(),

@@ -50,7 +50,7 @@ type Changes = {
 const CHANGES: Changes = {
   'run.created': (_, { run }) => ({ id: run.id, goal: run.goal, status: run.status }),
   'run.status': (_, { status, previous }) => ({ status, ...(previous === 'queued' && { stage: '' }) }),
-  'run.completed': (_, { answer }) => ({ status: 'completed', stage: '', ending: answer }),
+  'run.completed': (_, { answer }) => ({ status: 'completed', stage: '', ending: answer ?? '' }),
   'run.failed': (_, { failure }) => ({
     status: 'failed',
     stage: '',

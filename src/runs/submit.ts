@@ -88,7 +88,7 @@ function newRun({ tenant, body, request_id, trace_id, now }: Submission, rules: 
     user: body.user ?? null,
     goal: body.goal,
     given_plan: body.plan ?? null,
-    rules: { ...rules, ...budget },
+    rules: { ...rules, ...budget, ...(body.mode === 'plan_only' ? { mode: body.mode } : {}) },
     budget,
     metadata: body.metadata ?? {},
     tags: body.tags ?? [],

@@ -27,7 +27,7 @@ interface Started {
 export async function carryOut(
   { run_id, rules }: RunInput,
   outline: Outline,
-  { heed, stoppable }: Interruptions,
+  { heed, stoppable, left }: Interruptions,
 ): Promise<{ answered: boolean }> {
   const ended = new Map<string, StepResult['status']>();
   const running = new Map<string, Promise<StepResults>>();
@@ -82,7 +82,10 @@ export async function carryOut(
     await new Promise(flow);
     return { answered };
   } finally {
-    if (running.size > 0) await Promise.race([Promise.allSettled(running.values()), sleep(GRACE)]);
+    if (running.size > 0) {
+      await Promise.race([Promise.allSettled(running.values()), sleep(GRACE)]);
+      left.push(...outline.steps.filter(isInstant).flatMap(({ id }) => running.get(id) ?? []));
+    }
   }
 }
 

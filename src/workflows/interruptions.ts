@@ -13,6 +13,8 @@ export interface Interruptions {
   stoppable: CancellationScope;
   /** Runs the story until it ends or is interrupted. @throws Ended when it was interrupted. */
   guard(story: () => Promise<void>): Promise<void>;
+  /** Instant work that is under way when the story ends: the workflow may not close before it. */
+  left: Promise<unknown>[];
   /** Notices the wish that every activity brings along, so that a chain of instant work stops too. @throws Ended */
   heed<T extends { wish: WishKind | null }>(result: T): T;
 }
@@ -54,6 +56,7 @@ export function listen({ run_id, rules, deadline_at_ms }: RunInput): Interruptio
 
   return {
     stoppable,
+    left: [],
     heed,
     async guard(story) {
       const clock = new CancellationScope();

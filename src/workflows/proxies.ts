@@ -26,7 +26,7 @@ const local = proxyLocalActivities<Activities>({
 });
 
 /** Instant work: local activities on the worker of the workflow. They store their own outcome, so a lost workflow task costs a look-up. */
-export const { draftPlan, judgePlan, carryOutInstantly, writeAnswer } = local;
+export const { draftPlan, judgePlan, carryOutInstantly, writeAnswer, handInPlan } = local;
 /** Asked and told whatever happens to the workflow meanwhile. */
 export const readWishes: Activities['readWishes'] = (ref) => shielded(() => local.readWishes(ref));
 export const endRun: Activities['endRun'] = (ref) => shielded(() => local.endRun(ref));

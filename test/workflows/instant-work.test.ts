@@ -1,3 +1,4 @@
+import { ApplicationFailure } from '@temporalio/common';
 import type { Chain } from '../../src/activities';
 import type { StepRef } from '../../src/db/steps';
 import { eventually } from '../support/eventually';
@@ -141,5 +142,22 @@ describe('Instant work in the story of a run', () => {
     });
     expect(await closing(run.result())).toBeNull();
     expect(stage.names().slice(-2)).toEqual(['carryOutInstantly', 'endRun']);
+  });
+
+  test('that is between two tries when the run ends is heard out before the workflow closes', async () => {
+    const run = await stage.begin({
+      ...drafted(step('a'), step('bad', { lane: 'tools' })),
+      useTool: async ({ step_id }: StepRef) => {
+        await eventually(() => stage.names().filter((name) => name === 'carryOutInstantly').length > 4);
+        return { step_id, status: 'failed', skipped: [], wish: null };
+      },
+      carryOutInstantly: () => {
+        if (!stage.names().includes('endRun')) throw new Error('Postgres is away.');
+        throw ApplicationFailure.nonRetryable('The run has already ended.', 'run_over');
+      },
+      endRun: ends,
+    });
+    await closing(run.result());
+    expect(stage.names().filter((name) => name === 'endRun')).toHaveLength(1); // again after a task that failed
   });
 });

@@ -104,7 +104,7 @@ describe('The story of a run', () => {
   test('ends when many slow steps end at once and one of them fails that it cannot do without', async () => {
     const steps = Array.from({ length: 8 }, (_, i) => step(`s${i}`, { lane: 'tools' }));
     const run = await stage.begin({
-      ...drafted(...steps, step('after', { needs: ['s1'] })),
+      ...drafted(...steps, step('after', { needs: ['s1'], lane: 'tools' })),
       useTool: async ({ step_id }: StepRef) => {
         await eventually(() => stage.names().filter((name) => name === 'useTool').length >= steps.length);
         return { step_id, status: step_id === 's0' ? 'failed' : 'completed', skipped: [], ...quiet };

@@ -57,7 +57,9 @@ export function sendEvents(
   if (res.req.method === 'HEAD') return void head().end();
   const stream = new EventStream(deps, res, run.id, { after, head: run.last_seq, filter });
   deps.streams.open(stream);
-  head().write(`retry: ${RETRY_MS}\n\n`);
+  // By itself: a head that goes out together with more is kept as the hundred pieces it was made of, for as long as the stream.
+  head().flushHeaders();
+  res.write(`retry: ${RETRY_MS}\n\n`);
   stream.begin();
 }
 

@@ -1,0 +1,32 @@
+import { lockStepsOf, readStatuses, skipSteps } from '../db/steps';
+import { append, type NewEvent } from '../events/append';
+import type { ActivityDeps } from './deps';
+import { keyOf } from './step-outcome';
+import { completed, type Completed, type PlanRef } from './write-answer';
+
+const NOT_ASKED_FOR = 'Only the plan was asked for.';
+
+/**
+ * Completes a run that was asked for its plan alone: no step of it is carried out, and there is no answer. A repetition finds the run
+ * completed.
+ * @returns and throws as `writeAnswer`
+ */
+export function handInPlan(deps: ActivityDeps, { run_id, plan_version }: PlanRef): Promise<Completed> {
+  return completed(deps, run_id, () =>
+    deps.db.transaction(async (tx) => {
+      await lockStepsOf(tx, run_id);
+      const { statuses } = await readStatuses(tx, run_id, plan_version);
+      const ids = [...statuses.keys()];
+      await skipSteps(tx, run_id, plan_version, ids, NOT_ASKED_FOR);
+      const skipped = ids.map((step_id): NewEvent => {
+        const key = keyOf({ run_id, plan_version, step_id }, 'ended');
+        return { key, type: 'step.skipped', step_id, data: { reason: NOT_ASKED_FOR } };
+      });
+      await append(tx, run_id, {
+        attempt: null,
+        events: [...skipped, { key: 'ended', type: 'run.completed', data: { answer: null } }],
+        change: { status: 'completed', phase: null, finished_at: new Date().toISOString() },
+      });
+    }),
+  );
+}
