@@ -54,7 +54,7 @@ export class Stage {
     });
     const names: Name[] = [
       ...(['draftPlan', 'judgePlan', 'useTool', 'carryOutInstantly'] as const),
-      ...(['writeAnswer', 'readWishes', 'endRun'] as const),
+      ...(['writeAnswer', 'handInPlan', 'readWishes', 'endRun'] as const),
     ];
     for (const name of names) activities[name] = async (input: never) => stage.play(name, input);
     const workers = await Promise.all([

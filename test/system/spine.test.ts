@@ -33,6 +33,20 @@ describe('Longhaul, with API and worker as processes of their own', () => {
     expect(await system.events(run.id)).toEqual(events);
   });
 
+  test('ends a run that was asked for its plan alone with the plan, and does nothing', async () => {
+    const user = 'only plans';
+    const run = await system.submit({ goal: 'add a todo: buy milk', user, mode: 'plan_only' });
+    const done = await system.ended(run.id);
+    expect(done).toMatchObject({ status: 'completed', mode: 'plan_only', answer: null });
+    const whole = await system.request(`/v1/runs/${run.id}?expand[]=plan,steps`);
+    expect(await whole.json()).toMatchObject({
+      plan: { version: 1, accepted: true, steps: [{ tool: 'todo.add' }] },
+      steps: [{ status: 'skipped', output: null }],
+    });
+    const after = await system.submit({ goal: 'list my todos', user });
+    expect((await system.ended(after.id)).answer).not.toContain('milk');
+  });
+
   test.each(GOALS)('reaches the values of: $goal', async ({ goal, values, todos, listed }) => {
     const user = goal.slice(0, 200);
     const run = await system.submit({ goal, user });

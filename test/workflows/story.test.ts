@@ -18,6 +18,13 @@ describe('The story of a run', () => {
     expect(stage.calls.at(-1)!.input).toEqual({ run_id: run.workflowId, plan_version: 1 });
   });
 
+  test('ends with its plan where only that is asked for', async () => {
+    const script = { ...drafted(step('a')), handInPlan: () => quiet };
+    const run = await stage.begin(script, { rules: { mode: 'plan_only' } });
+    await run.result();
+    expect(stage.names()).toEqual(['draftPlan', 'judgePlan', 'handInPlan']);
+  });
+
   test('does not have a given plan judged', async () => {
     const given = {
       status: 'drafted',
