@@ -66,6 +66,20 @@ describe('The log of requests', () => {
     });
   });
 
+  test('counts what limits refuse, by limit', async () => {
+    const small = await startApiServer({ settings: { open_runs: 1, quotas: { reads: 20 } } });
+    try {
+      await small.submit();
+      expect((await small.request('/v1/runs', { body: { goal: '2 + 2' } })).status).toBe(429);
+      for (let i = 0; i < 21; i += 1) await (await small.request('/v1/tools')).arrayBuffer();
+      const text = await (await small.request('/metrics')).text();
+      expect(text).toContain('rate_limit_refusals_total{limit="open_runs"} 1');
+      expect(text).toContain('rate_limit_refusals_total{limit="reads"} 1');
+    } finally {
+      await small.stop();
+    }
+  });
+
   test('has lines of health at debug', async () => {
     for (const path of ['/healthz', '/readyz', '/metrics'])
       expect(await asked(path)).toMatchObject({ level: 'debug', route: path, status: 200 });
