@@ -4,8 +4,8 @@ import { MAX_HEADERS } from './socket-limits';
 
 /** Names under which clients show secrets in a query. `ticket` is none: it is taken once and then worth nothing. */
 const SECRET_NAMES = new Set(['api_key', 'apikey', 'key', 'token', 'access_token', 'authorization']);
-/** A key of ours, wherever it stands. No id or cursor has this form. */
-const KEY = /lh_[A-Za-z0-9_-]{16,}/g;
+/** A key of ours, wherever it stands but within a stream ticket, whose random text may look like one. No id or cursor has this form. */
+const KEY = /(?<!lht_[A-Za-z0-9_-]*)lh_[A-Za-z0-9_-]{16,}/g;
 /** What a `Host` may be: a name or an address, and a port. */
 const HOST = /^([A-Za-z0-9._~%-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?$/;
 

@@ -155,7 +155,6 @@ describe('field', () => {
 
   test.each([
     'input',
-    'mode',
     'model',
     'tools',
     'judge',

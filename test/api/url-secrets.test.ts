@@ -56,6 +56,13 @@ describe('A secret in an address', () => {
     expect(problem.instance).not.toContain('?');
   });
 
+  test('is none where the random text of a ticket looks like one', async () => {
+    const ticket = `lht_${'a'.repeat(10)}lh_${'b'.repeat(30)}`;
+    const headers = { authorization: null, accept: 'text/event-stream' };
+    const reply = await api.request(`/v1/runs/${run_id}/events?ticket=${ticket}`, { headers });
+    await problemIn(reply, 'unauthorized'); // nobody made it
+  });
+
   test('is refused for a stream and for a body too', async () => {
     const headers = { accept: 'text/event-stream' };
     await problemIn(await api.request(`/v1/runs/${run_id}/events?token=a`, { headers }), 'secret_in_url');

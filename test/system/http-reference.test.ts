@@ -9,6 +9,11 @@ const DOCUMENT = readDocument('docs/reference/http.md');
 /** Addresses that are served by WebSocket, which the OpenAPI document does not know. */
 const SOCKETS = ['/v1/stream', '/ws/runs/{id}'];
 
+interface Operation {
+  parameters?: { in: string; name: string }[];
+  requestBody?: { content: { 'application/json': { schema: { properties?: object } } } };
+}
+
 let system: System;
 beforeAll(async () => (system = await startSystem()));
 afterAll(() => system.stop());
@@ -61,6 +66,28 @@ describe('docs/reference/http.md', () => {
     );
     const headings = [...DOCUMENT.matchAll(/^#+ `([A-Z]+ \/\S*)`$/gm)].map(([, route]) => route!);
     expect([...headings].sort()).toEqual([...routes].sort());
+  });
+
+  test('names every field and parameter where its route is', async () => {
+    const { paths } = (await (await system.request('/openapi.json')).json()) as {
+      paths: Record<string, Record<string, Operation>>;
+    };
+    const sections = new Map(
+      DOCUMENT.split(/^### /m).map((text) => [/^`(.*)`$/m.exec(text)?.[1] ?? '', text] as const),
+    );
+    const missing = Object.entries(paths).flatMap(([path, item]) =>
+      Object.entries(item).flatMap(([method, { parameters = [], requestBody }]) => {
+        const route = `${method.toUpperCase()} ${path}`;
+        if (route === 'POST /v1/runs/stream') return []; // takes what `POST /v1/runs` takes
+        const query = parameters.filter((one) => one.in === 'query').map(({ name }) => name);
+        const fields = Object.keys(requestBody?.content['application/json'].schema.properties ?? {});
+        const text = sections.get(route) ?? '';
+        return [...query, ...fields]
+          .filter((name) => !text.includes(`\`${name}`))
+          .map((name) => `${route}: ${name}`);
+      }),
+    );
+    expect(missing).toEqual([]);
   });
 
   test('names no address that is not served', async () => {
