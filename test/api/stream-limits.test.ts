@@ -119,6 +119,10 @@ describe('socket with many subscriptions that never reads', () => {
     const ws = await openWs(api, '/v1/stream');
     for (const { id } of runs) ws.send({ type: 'subscribe', sub: id, run_id: id });
     await told(ws, 'end', 5);
+    // None waits for another's end: all have begun before the first is through.
+    const frames = ws.frames();
+    const begun = runs.map(({ id }) => frames.findIndex(({ type, sub }) => type === 'event' && sub === id));
+    expect(Math.max(...begun)).toBeLessThan(frames.findIndex(({ type }) => type === 'end'));
     for (const { id } of runs) {
       const seqs = framesOf(ws, 'event').flatMap(({ sub, event }) =>
         sub === id ? [(event as { seq: number }).seq] : [],
