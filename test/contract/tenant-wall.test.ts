@@ -48,6 +48,27 @@ describe('the wall between tenants', () => {
     expect(all.map(({ tenant }) => tenant)).toEqual(['mine', 'theirs']);
   });
 
+  test('stands also in the function that lists runs with the rights of the owner', async () => {
+    const listed = async (seer: string | null, tenant: string) => {
+      const records = seer === null ? test_db.db : test_db.db.of(seer);
+      const rows = await records.query(
+        'select id from list_runs($1, null, null, null, null, null, null, true, null, null, 10)',
+        [tenant],
+      );
+      return rows.length;
+    };
+    expect(await listed('mine', 'mine')).toBe(1);
+    expect(await listed(null, 'theirs')).toBe(1); // a process that serves every tenant
+    for (const [seer, tenant] of [
+      ['mine', 'theirs'],
+      ['mine', '*'],
+      ['', 'theirs'],
+      ['', ''],
+    ] as const) {
+      expect([seer, tenant, await listed(seer, tenant)]).toEqual([seer, tenant, 0]);
+    }
+  });
+
   test('keeps a tenant from writing rows of another', async () => {
     const mine = test_db.db.of('mine');
     const changed = await mine.query(`update runs set goal = 'stolen' where tenant = 'theirs' returning id`);
