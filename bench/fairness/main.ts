@@ -19,13 +19,13 @@ import { startProgram } from '../../test/support/stack';
  * backlog of about `FLOOD` / 50 × `FLOOD_STEP_MS`. Meanwhile the victim submits a run now and then. Measured from submission to answer, by
  * the rows; with the tenant as fairness key, and with the key taken out. Usage: npm run bench:fairness.
  */
-const FLOOD = 120;
+const FLOOD = 150;
 /** Mean of the flood's steps: few enough end in a second that the machine is not the limit, so that what is measured is the queue. */
-const FLOOD_STEP_MS = 8_000;
+const FLOOD_STEP_MS = 5_000;
 const VICTIM_STEP_MS = 500;
-const VICTIM_RUNS = 30;
-/** Pause between two submits of the victim, milliseconds. */
-const VICTIM_EVERY_MS = 300;
+const VICTIM_RUNS = 25;
+/** Pause between two submits of the victim, milliseconds: far below its share, which is half of the slots that become free. */
+const VICTIM_EVERY_MS = 1_500;
 /** Submits of the flood at once. */
 const FLOODERS = 4;
 const QUEUE = 'longhaul';
