@@ -79,6 +79,7 @@ const extra = {
   'cli/program': { values: ['config'], npm: [] },
   'dev/main': { values: ['config'], npm: [] },
   'dev/demo': { values: ['config'], npm: [] },
+  'cli/main': { values: ['config'], npm: [] },
   // Holds a connection of its own, whose lock elects the one process that reconciles.
   'runs/reconcile': { values: [], npm: ['pg'] },
 };

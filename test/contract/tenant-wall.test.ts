@@ -1,20 +1,10 @@
 import { Client } from 'pg';
 import { createTestDatabase, type TestDatabase } from '../support/database';
+import { TENANT_TABLES } from '../support/everything';
 import { newRun } from '../support/runs';
 
-/** Every table that holds what belongs to a tenant, asked without a predicate, as a query that forgot it would. */
-const FORGETFUL = [
-  'runs',
-  'plans',
-  'steps',
-  'events',
-  'wishes',
-  'effects',
-  'idempotency_keys',
-  'todos',
-  'model_calls',
-  'stream_tickets',
-].map((table) => `select tenant from ${table}`);
+/** Asked without a predicate, as a query that forgot it would. */
+const FORGETFUL = TENANT_TABLES.map((table) => `select tenant from ${table}`);
 
 describe('the wall between tenants', () => {
   let test_db: TestDatabase;

@@ -1,6 +1,7 @@
 import type { ApiServer } from './api-server';
 
-const TABLES = [
+/** Every table that holds what belongs to a tenant. */
+export const TENANT_TABLES = [
   'runs',
   'plans',
   'steps',
@@ -18,7 +19,7 @@ const TABLES = [
 export async function everything({ database, workflows }: ApiServer): Promise<string> {
   const rows = await Promise.all(
     // When a key was used is noted by requests that do nothing else.
-    TABLES.map((table) =>
+    TENANT_TABLES.map((table) =>
       database.owner.query(`select to_jsonb(t) - 'last_used_at' as row from ${table} t order by t::text`),
     ),
   );
