@@ -42,11 +42,15 @@ const folders = {
     types: ['tools', 'workflows'],
     npm: ['@temporalio/client', '@temporalio/common'],
   },
-  planning: { values: ['contracts', 'prompts', 'db'], types: ['llm', 'tools', 'knowledge'], npm: ['ajv'] },
-  llm: { values: ['contracts', 'db'], npm: [] },
+  planning: {
+    values: ['contracts', 'prompts', 'db'],
+    types: ['llm', 'tools', 'knowledge'],
+    npm: ['ajv', 'jsonrepair', 'partial-json', 'zod'],
+  },
+  llm: { values: ['contracts', 'db'], npm: ['openai', 'yaml', 'zod'] },
   tools: { values: ['contracts', 'db'], types: ['knowledge', 'llm'], npm: ['zod'] },
   knowledge: { values: ['contracts', 'db'], npm: [] },
-  prompts: { values: ['contracts', 'db'], npm: [] },
+  prompts: { values: ['contracts', 'db'], npm: ['yaml', 'zod'] },
   events: { values: ['contracts', 'db'], npm: ['pg'] },
   db: { values: ['contracts'], npm: ['pg', 'ulid'] },
   api: {

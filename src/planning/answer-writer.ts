@@ -1,10 +1,18 @@
 import type { EndedStep } from '../contracts/ended-step';
+import type { Ask } from '../llm/ask';
 
-/** The port of what writes the answer of a run from its goal and what its steps gave. */
+/** What an answer is written from. */
+export interface AnswerRequest {
+  goal: string;
+  steps: EndedStep[];
+}
+
+/** The port of what writes the answer of a run from its goal and what its steps gave. One that asks no model leaves the rest alone. */
 export interface AnswerWriter {
   /** Model name, or what stands for one; shown in events. */
   readonly model: string;
   /** Whether it answers at once and costs nothing: then the answer follows the last step without a detour. */
   readonly instant: boolean;
-  write(request: { goal: string; steps: EndedStep[] }): Promise<string>;
+  /** `onText` gets the pieces of the answer as they come. @throws what `ask` throws. */
+  write(request: AnswerRequest, ask: Ask, onText: (piece: string) => void): Promise<string>;
 }

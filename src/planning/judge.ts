@@ -1,12 +1,20 @@
 import type { Step } from '../contracts/plan';
 import type { ToolCard } from '../contracts/tool';
-import type { Verdict } from '../contracts/verdict';
+import type { Ask } from '../llm/ask';
 
-/** The port of a judge: decides whether a plan does what the goal asks, all of it and nothing else. */
+/** What a judge is asked. */
+export interface JudgeRequest {
+  goal: string;
+  steps: Step[];
+  tools: ToolCard[];
+}
+
+/** The port of a judge: decides whether a plan does what the goal asks, all of it and nothing else. One that asks no model leaves `ask` alone. */
 export interface Judge {
   /** Names the judge in events and logs. */
   readonly name: string;
   /** Whether it answers at once and costs nothing: then a plan is judged where it is drafted. */
   readonly instant: boolean;
-  judge(request: { goal: string; steps: Step[]; tools: ToolCard[] }): Promise<Verdict>;
+  /** @returns its verdict, to be parsed: what does not parse counts as rejected. @throws what `ask` throws. */
+  judge(request: JudgeRequest, ask: Ask): Promise<unknown>;
 }

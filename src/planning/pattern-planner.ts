@@ -2,7 +2,7 @@ import type { Step } from '../contracts/plan';
 import { readGoal } from './pattern/goal-reader';
 import { PlanBuilder } from './pattern/plan-builder';
 import { NotUnderstood } from './pattern/refusal';
-import type { Draft, Planner } from './planner';
+import type { Draft, Planner, PlanRequest } from './planner';
 
 /** How much of the goal a refusal quotes, characters. */
 const QUOTED = 60;
@@ -15,11 +15,11 @@ const CAN =
  * Plans goals in plain English by a fixed grammar, without a model: the same goal always gives the same plan, so feedback
  * changes nothing. A goal of which any word stays unread is refused.
  */
-export function createPatternPlanner(): Planner {
+export function createPatternPlanner() {
   return {
     source: 'pattern',
-    draft: async ({ goal, tools }) => draftPlan(goal, new Set(tools.map(({ name }) => name))),
-  };
+    draft: async ({ goal, tools }: PlanRequest) => draftPlan(goal, new Set(tools.map(({ name }) => name))),
+  } satisfies Planner;
 }
 
 function draftPlan(goal: string, tools: ReadonlySet<string>): Draft {

@@ -1,6 +1,6 @@
 import type { Step } from '../contracts/plan';
 import type { Verdict } from '../contracts/verdict';
-import type { Judge } from './judge';
+import type { Judge, JudgeRequest } from './judge';
 import { calculationIssues } from './judging/calculation-issues';
 import { missingFrom } from './judging/counted';
 import { readItems } from './judging/goal-items';
@@ -26,8 +26,12 @@ const NO_TEXT =
  * Judges a plan by rules, without a model: reads the goal for itself (numbers, quoted texts, verbs, conditions, order), and
  * takes a plan that covers all of it and holds nothing else. What it cannot read it rejects.
  */
-export function createRuleJudge(): Judge {
-  return { name: 'rules', instant: true, judge: async ({ goal, steps }) => verdictOn(goal, steps) };
+export function createRuleJudge() {
+  return {
+    name: 'rules',
+    instant: true,
+    judge: async ({ goal, steps }: JudgeRequest) => verdictOn(goal, steps),
+  } satisfies Judge;
 }
 
 function verdictOn(goal: string, steps: readonly Step[]): Verdict {

@@ -1,5 +1,5 @@
 import type { EndedStep } from '../contracts/ended-step';
-import type { AnswerWriter } from './answer-writer';
+import type { AnswerRequest, AnswerWriter } from './answer-writer';
 
 /** Longest answer, bytes of UTF-8. */
 const MAX_BYTES = 20_000;
@@ -8,8 +8,12 @@ const CUT_BYTES = 100;
 const MAX_LINE_CHARS = 2_000;
 
 /** Writes the answer from what the steps gave, without a model: one line or list a step, in the order of the plan. */
-export function createTemplateAnswer(): AnswerWriter {
-  return { model: 'template', instant: true, write: async ({ steps }) => bounded(steps.flatMap(linesOf)) };
+export function createTemplateAnswer() {
+  return {
+    model: 'template',
+    instant: true,
+    write: async ({ steps }: AnswerRequest) => bounded(steps.flatMap(linesOf)),
+  } satisfies AnswerWriter;
 }
 
 function linesOf(step: EndedStep): string[] {

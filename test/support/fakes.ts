@@ -52,7 +52,7 @@ export function atOnce<Answer>(...answers: Answer[]): (() => Promise<Answer>)[] 
   });
 }
 
-type Asked<Port extends (request: never) => unknown> = { requests: Parameters<Port>[0][] };
+type Asked<Port extends (request: never, ...rest: never[]) => unknown> = { requests: Parameters<Port>[0][] };
 
 /** A planner that drafts what it is given. */
 export function fakePlanner(...drafts: Scripted<Draft>[]): Planner & Asked<Planner['draft']> {

@@ -1,0 +1,62 @@
+import type { Tier, Usage } from '../contracts/model';
+
+export interface Message {
+  role: 'system' | 'user' | 'assistant';
+  content: string;
+}
+
+/** One question to a model. It says nothing of who is asked: the same question has the same hash wherever it goes. */
+export interface ModelRequest {
+  tier: Tier;
+  messages: readonly Message[];
+  /** JSON Schema that the reply is to fit, under a name the provider may show; null: free text. */
+  format: { name: string; schema: Record<string, unknown> } | null;
+  /** Tokens that the reply may have. */
+  max_output_tokens: number;
+}
+
+/** A reply that came whole: its provider said that it is finished. */
+export interface ModelReply {
+  text: string;
+  /** Name of the model that answered. */
+  model: string;
+  /** Name of the endpoint it was asked at. */
+  endpoint: string;
+  /** Null where the provider does not say. */
+  usage: Usage | null;
+}
+
+export interface CallOptions {
+  /** Aborted: the call ends at once, by throwing `Interrupted`. */
+  signal: AbortSignal;
+  /** Called with each piece of the reply as it comes; the reply is streamed only when this is given. */
+  onText?: (piece: string) => void;
+}
+
+/** Thrown by a call that its caller stopped. */
+export class Interrupted extends Error {}
+
+/**
+ * One model behind one address: the port that speaks a provider's wire.
+ * @throws Refusal with a code of the models' part of the failure table; `more.retry_after_ms` is the delay the provider asks for, where
+ * it asks for one. Interrupted when the signal was aborted.
+ */
+export interface Endpoint {
+  /** Unique in the process, without secrets; shown in metrics, events and `/readyz`: `small/1`. */
+  readonly name: string;
+  readonly model: string;
+  call(request: ModelRequest, options: CallOptions): Promise<ModelReply>;
+}
+
+/**
+ * Language models by tier. Asks one endpoint after another, the least busy healthy one first, then those of the next tiers up, until one
+ * answers or none is left that may succeed.
+ * @throws Refusal of the last endpoint asked; `provider_unavailable` where none may be asked; Interrupted
+ */
+export interface Models {
+  /** `before` is awaited before each call to a provider: it counts it, and by throwing keeps it from being made. */
+  call(
+    request: ModelRequest,
+    options: CallOptions & { before: (endpoint: Endpoint) => Promise<void> },
+  ): Promise<ModelReply>;
+}
