@@ -106,9 +106,9 @@ const Settings = z.object({
   /** Roles of a worker process, separated by commas. */
   LONGHAUL_ROLES: z
     .string()
-    .default('runs,tools')
+    .default('runs,llm,tools')
     .transform((text) => text.split(',').map((role) => role.trim()))
-    .pipe(z.array(z.enum(['runs', 'tools'])).min(1)),
+    .pipe(z.array(z.enum(['runs', 'llm', 'tools'])).min(1)),
   /** The prebuilt workflow bundle (`npm run build:workflows`). */
   LONGHAUL_WORKFLOW_BUNDLE: z.string().default('dist/workflow-bundle.js'),
   /** Seconds that activities under way get when a worker stops. */

@@ -1,11 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Interrupted } from '../contracts/interrupted';
 import { Refusal } from '../contracts/refusal';
 
 /** How long a tool that was told to stop may take to do so, milliseconds. After that it is left alone and its result refused. */
 const GRACE_MS = 1_000;
-
-/** Thrown when a tool was stopped from outside: the run is cancelled, or the worker stops. */
-export class Interrupted extends Error {}
 
 /**
  * Runs one try of a tool under its time limit and the caller's cancellation. A tool that ignores its signal does not hold the

@@ -33,7 +33,8 @@ export async function carryOutInstantly(
   around: Surroundings,
 ): Promise<StepResults> {
   const results = await useTools(deps, chain, around);
-  if (!deps.writer.instant || !isCarriedOut(chain, results)) return results;
+  const instant = deps.writer.instant && chain.outline.answer === undefined;
+  if (!instant || !isCarriedOut(chain, results)) return results;
   const { wish } = await writeAnswer(deps, {
     run_id: chain.run_id,
     plan_version: chain.outline.plan_version,

@@ -1,9 +1,12 @@
+import type { Degraded } from '../contracts/model';
 import type { Step } from '../contracts/plan';
 import { Verdict } from '../contracts/verdict';
 import type { Decision } from '../db/plans';
 import type { RunAtWork } from '../db/runs';
 import type { NewEvent, RunChange } from '../events/append';
-import type { ActivityDeps } from './deps';
+import type { Ask } from '../llm/ask';
+import type { Judge } from '../planning/judge';
+import type { Registry } from '../tools/registry';
 import { isStorable } from './storable';
 
 /** What stands in for an answer that cannot be read: closed on doubt. */
@@ -14,30 +17,60 @@ const UNREADABLE: Verdict = {
   suggestions: [],
 };
 
-/** Asks the judge. Accepted means valid and above the threshold of the run; whatever cannot be read is a rejection. */
+/** A round as it is judged. */
+export interface Judgeable {
+  run: Pick<RunAtWork, 'goal' | 'rules'>;
+  round: number;
+  steps: Step[];
+}
+
+/** Asks the judge; whatever cannot be read is a rejection. @throws what asking a model throws. */
 export async function decide(
-  { judge, tools }: ActivityDeps,
-  { goal, rules }: RunAtWork,
-  steps: Step[],
+  judge: Judge,
+  tools: Registry,
+  { run, round, steps }: Judgeable,
+  ask: Ask,
 ): Promise<Decision> {
-  const parsed = Verdict.safeParse(await judge.judge({ goal, steps, tools: tools.cards() }));
+  const said = await judge.judge({ goal: run.goal, steps, tools: tools.cards() }, ask);
+  const parsed = Verdict.safeParse(said);
   const verdict = parsed.success && isStorable(parsed.data) ? parsed.data : UNREADABLE;
-  const accepted = verdict.is_valid && verdict.confidence > rules.judge_threshold;
-  return { verdict, accepted, judged_by: judge.name };
+  return decisionOn(verdict, judge.name, run.rules, round);
+}
+
+/** Accepted means valid and above the threshold of the run; or the last of its rounds, where it is to go on all the same. */
+export function decisionOn(
+  verdict: Verdict,
+  judged_by: string,
+  { judge_threshold, on_exhausted, max_replans }: RunAtWork['rules'],
+  round: number,
+): Decision {
+  if (verdict.is_valid && verdict.confidence > judge_threshold) return { verdict, judged_by, accepted: true };
+  const exhausted = on_exhausted === 'run' && round > max_replans;
+  return exhausted
+    ? { verdict, judged_by, accepted: true, exhausted }
+    : { verdict, judged_by, accepted: false };
 }
 
 /** The facts of a decision, and the run's row with them. */
 export function verdictFacts(
   round: number,
   { rules, status }: Pick<RunAtWork, 'rules' | 'status'>,
-  { verdict, accepted }: Decision,
+  { verdict, accepted, exhausted }: Decision,
+  degraded?: Degraded,
 ): { events: NewEvent[]; change: RunChange } {
   const events: NewEvent[] = [
     { key: `judge:${round}:started`, type: 'judge.started', data: { plan_version: round } },
     {
       key: `judge:${round}:verdict`,
       type: 'judge.verdict',
-      data: { ...verdict, plan_version: round, accepted, threshold: rules.judge_threshold },
+      data: {
+        ...verdict,
+        plan_version: round,
+        accepted,
+        threshold: rules.judge_threshold,
+        ...(exhausted && { exhausted }),
+        ...(degraded && { degraded }),
+      },
     },
   ];
   if (!accepted) return { events, change: {} };

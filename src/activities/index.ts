@@ -2,18 +2,21 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import type { Ending } from '../contracts/ending';
 import { isRetryable } from '../contracts/failure';
+import { Interrupted } from '../contracts/interrupted';
 import { Refusal } from '../contracts/refusal';
 import type { StepRef } from '../db/steps';
-import { Interrupted } from './call-tool';
 import type { ActivityDeps } from './deps';
-import { draftPlan, type RoundRef } from './draft-plan';
+import { draftPlan } from './draft-plan';
+import { draftPlanWithModel, type Try } from './draft-plan-with-model';
 import { endRun } from './end-run';
 import { handInPlan } from './hand-in-plan';
 import { judgePlan } from './judge-plan';
+import type { RoundRef } from './round-outcome';
 import { readWishes } from './read-wishes';
 import { carryOutInstantly, type Chain } from './carry-out-instantly';
 import { useTool, type Surroundings } from './use-tool';
 import { writeAnswer, type PlanRef } from './write-answer';
+import { writeAnswerWithModel } from './write-answer-with-model';
 
 /** Pause between heartbeats, milliseconds. A cancellation travels on their answers. */
 const HEARTBEAT_MS = 500;
@@ -25,10 +28,14 @@ export type { ActivityDeps } from './deps';
 export function createActivities(deps: ActivityDeps) {
   return {
     draftPlan: (ref: RoundRef) => outward(() => draftPlan(deps, ref, execution())),
-    judgePlan: (ref: RoundRef) => outward(() => judgePlan(deps, ref)),
+    draftPlanWithModel: (ref: RoundRef) =>
+      outward(() => beating(() => draftPlanWithModel(deps, ref, thisTry()))),
+    judgePlan: (ref: RoundRef) => outward(() => beating(() => judgePlan(deps, ref, thisTry().cancelled))),
     useTool: (ref: StepRef) => outward(() => beating(() => useTool(deps, ref, surroundings()))),
     carryOutInstantly: (chain: Chain) => outward(() => carryOutInstantly(deps, chain, surroundings())),
     writeAnswer: (ref: PlanRef) => outward(() => writeAnswer(deps, ref)),
+    writeAnswerWithModel: (ref: PlanRef) =>
+      outward(() => beating(() => writeAnswerWithModel(deps, ref, thisTry()))),
     handInPlan: (ref: PlanRef) => outward(() => handInPlan(deps, ref)),
     readWishes: (ref: { run_id: string }) => outward(() => readWishes(deps, ref)),
     endRun: (ref: { run_id: string; ending: Ending }) => outward(() => endRun(deps, ref)),
@@ -42,6 +49,10 @@ function execution(): string {
 
 function surroundings(): Surroundings {
   return { execution: execution(), cancelled: Context.current().cancellationSignal };
+}
+
+function thisTry(): Try {
+  return { ...surroundings(), attempt: Context.current().info.attempt };
 }
 
 /** Sends heartbeats while `act` runs; local activities are short and need none. */
@@ -65,10 +76,12 @@ async function outward<T>(act: () => Promise<T>): Promise<T> {
     return await act();
   } catch (error) {
     if (error instanceof Refusal) {
+      const { retry_after_ms } = error.more;
       throw ApplicationFailure.create({
         type: error.code,
         message: error.message,
         nonRetryable: !isRetryable(error.code),
+        ...(typeof retry_after_ms === 'number' && { nextRetryDelay: retry_after_ms }),
       });
     }
     if (error instanceof Interrupted) {

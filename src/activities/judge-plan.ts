@@ -1,35 +1,68 @@
+import type { Degraded } from '../contracts/model';
 import type { Judged } from '../contracts/round';
-import { readRounds, storeVerdict, type PlanRow } from '../db/plans';
-import { lockRun } from '../db/runs';
+import { readRounds, storeVerdict, type Decision, type PlanRow } from '../db/plans';
+import { lockRun, markDegraded } from '../db/runs';
 import { append } from '../events/append';
-import { decide, verdictFacts } from './decide';
-import type { ActivityDeps } from './deps';
-import type { RoundRef } from './draft-plan';
+import { askFor } from './ask-model';
+import { decide, decisionOn, verdictFacts } from './decide';
+import { mindsOf, NO_MODEL, type ActivityDeps } from './deps';
+import type { Planned, RoundRef } from './round-outcome';
+import { standInFor } from './stand-in';
 
 /**
- * Has the plan of a round judged, by a judge that takes its time, and stores the verdict. A repetition returns what is stored.
+ * Has the plan of a round judged, by a judge that takes its time, and stores the verdict. A repetition returns what is stored, and a plan
+ * that was judged in an earlier round is not judged again.
+ * @throws Refusal of a model that cannot be asked, where the rules do not accept the plan either; `budget_exceeded`
  */
-export async function judgePlan(deps: ActivityDeps, ref: RoundRef): Promise<Judged> {
+export async function judgePlan(deps: ActivityDeps, ref: RoundRef, cancelled: AbortSignal): Promise<Judged> {
   const run = await readRounds(deps.db, ref.run_id);
-  const plan = roundOf(run.rounds, ref);
+  const plan = roundOf(run, ref);
   if (plan.accepted !== null) return { accepted: plan.accepted, wish: null };
 
-  const decision = await decide(deps, run, plan.steps);
+  const { decision, degraded } = await judge(deps, ref, run, plan, cancelled);
   const wish = await deps.db.transaction(async (tx) => {
     if (!(await storeVerdict(tx, { run_id: ref.run_id, version: ref.round }, decision)))
       return 'stored by another' as const;
     // Judging takes a while: a run that was wished cancelled meanwhile must not be told to be running.
     const now = { ...run, status: await lockRun(tx, ref.run_id) };
-    const facts = verdictFacts(ref.round, now, decision);
+    if (degraded !== undefined) await markDegraded(tx, ref.run_id, degraded);
+    const facts = verdictFacts(ref.round, now, decision, degraded);
     return (await append(tx, ref.run_id, { attempt: run.attempt, ...facts })).wish;
   });
   if (wish !== 'stored by another') return { accepted: decision.accepted, wish };
-  const { rounds } = await readRounds(deps.db, ref.run_id);
-  return { accepted: roundOf(rounds, ref).accepted!, wish: null };
+  return { accepted: roundOf(await readRounds(deps.db, ref.run_id), ref).accepted!, wish: null };
 }
 
-function roundOf(rounds: PlanRow[], { run_id, round }: RoundRef): PlanRow {
+async function judge(
+  deps: ActivityDeps,
+  ref: RoundRef,
+  run: Planned,
+  { source, steps, content_hash }: PlanRow,
+  cancelled: AbortSignal,
+): Promise<{ decision: Decision; degraded?: Degraded }> {
+  const { round } = ref;
+  const same = run.rounds.find((one) => one.version < round && one.content_hash === content_hash);
+  if (same?.verdict != null)
+    return { decision: decisionOn(same.verdict, same.judged_by ?? 'unknown', run.rules, round) };
+
+  const judgeable = { run, round, steps };
+  if (source === deps.planner.source)
+    return { decision: await decide(deps.judge, deps.tools, judgeable, NO_MODEL) };
+  const { judge: mind, ...models } = mindsOf(deps);
+  try {
+    const ask = askFor({ db: deps.db, ...models }, { ...ref, purpose: 'judge' }, cancelled);
+    return { decision: await decide(mind, deps.tools, judgeable, ask) };
+  } catch (error) {
+    const degraded = standInFor('judge', error);
+    const decision = await decide(deps.judge, deps.tools, judgeable, NO_MODEL);
+    // Rules know few goals: that they do not accept a plan says nothing against it.
+    if (!decision.accepted) throw error;
+    return { decision, degraded };
+  }
+}
+
+function roundOf({ rounds }: Planned, { run_id, round }: RoundRef): PlanRow {
   const plan = rounds.find(({ version }) => version === round);
-  if (plan === undefined) throw new Error(`Run ${run_id} has no plan ${round}.`);
+  if (plan === undefined) throw new Error(`Run ${run_id} has no plan ${round} to judge.`);
   return plan;
 }

@@ -1,5 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { isRetryable, type Failure } from '../contracts/failure';
+import { Interrupted } from '../contracts/interrupted';
 import { Refusal } from '../contracts/refusal';
 import { isTerminal } from '../contracts/run-status';
 import type { StepResult } from '../contracts/step-result';
@@ -8,7 +9,7 @@ import { lockStep, readSteps, takeFence, type StepRef, type StepRow } from '../d
 import type { Tx } from '../db/tx';
 import { append } from '../events/append';
 import type { PureTool, Tool, ToolContext, TransactionalTool } from '../tools/tool';
-import { Interrupted, callTool } from './call-tool';
+import { callTool } from './call-tool';
 import type { ActivityDeps } from './deps';
 import { prepareCall, type Prepared } from './prepare-call';
 import { storable } from './storable';

@@ -3,7 +3,7 @@ import type { RunStatus } from '../contracts/run-status';
 import type { WishKind } from '../contracts/step-result';
 import { readCarriedOut } from '../db/steps';
 import { append } from '../events/append';
-import type { ActivityDeps } from './deps';
+import { NO_MODEL, type ActivityDeps } from './deps';
 import { storableText } from './storable';
 
 /**
@@ -44,7 +44,7 @@ export async function completed(
 
 async function answerAndComplete(deps: ActivityDeps, run_id: string, plan_version: number): Promise<void> {
   const { goal, steps, attempt } = await readCarriedOut(deps.db, run_id, plan_version);
-  const answer = storableText(await deps.writer.write({ goal, steps }));
+  const answer = storableText(await deps.writer.write({ goal, steps }, NO_MODEL, () => undefined));
   await append(deps.db, run_id, {
     attempt,
     events: [

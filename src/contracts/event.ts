@@ -1,5 +1,6 @@
 import type { Failure } from './failure';
-import type { Finding, PlanSource, Step } from './plan';
+import type { Finding, PlanDiff, PlanSource, Step } from './plan';
+import type { Degraded, Purpose, Spending, Usage } from './model';
 import type { RunStatus } from './run-status';
 import type { Verdict } from './verdict';
 
@@ -13,12 +14,32 @@ export interface EventData {
   'run.failed': { failure: Failure };
   'run.cancelled': { reason: string | null; actor: string };
   'run.timed_out': { limit: { kind: 'max_duration_s'; value: number } };
+  'run.usage': {
+    delta: Usage & { purpose: Purpose; round: number; model: string; cost_usd: number | null };
+    total: Spending;
+  };
+  'run.budget_warning': { kind: 'max_tokens' | 'max_cost_usd'; used: number; limit: number };
   'run.reopened': { attempt: number; actor: string };
   'plan.started': { round: number; source: PlanSource };
-  'plan.created': { version: number; source: PlanSource; steps: Step[]; edges: [from: string, to: string][] };
+  'plan.step_drafted': { round: number; step: Step };
+  'plan.created': {
+    version: number;
+    source: PlanSource;
+    steps: Step[];
+    edges: [from: string, to: string][];
+    /** Against the plan before it, where there is one. */
+    diff?: PlanDiff;
+  };
   'plan.rejected': { version: number; findings: Finding[] };
   'judge.started': { plan_version: number };
-  'judge.verdict': Verdict & { plan_version: number; accepted: boolean; threshold: number };
+  'judge.verdict': Verdict & {
+    plan_version: number;
+    accepted: boolean;
+    threshold: number;
+    /** Accepted though rejected: it was the last round, and the rules of the run say to carry it out all the same. */
+    exhausted?: true;
+    degraded?: Degraded;
+  };
   'step.started': { tool: string; version: string; attempt: number; input: unknown };
   'step.retrying': { attempt: number; next_at: string; failure: Failure };
   'step.completed': { output: unknown; duration_ms: number; reused: boolean };
@@ -26,7 +47,9 @@ export interface EventData {
   'step.skipped': { reason: string };
   'step.cancelled': { reason: string };
   'generation.started': { model: string };
-  'generation.completed': { text: string };
+  'generation.delta': { text: string; attempt: number };
+  'output.reset': { attempt: number };
+  'generation.completed': { text: string; degraded?: Degraded };
 }
 export type EventType = keyof EventData;
 

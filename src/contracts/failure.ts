@@ -273,6 +273,12 @@ export const FAILURES = {
     hint: 'The next model call might cost more than is left. Give the run, or the day of the key, a larger budget.',
   },
 
+  price_unknown: {
+    kind: 'terminal',
+    title: 'The price of a model is not known',
+    hint: 'The operator adds it to LONGHAUL_PRICES; without a budget in money the run needs no price.',
+  },
+
   // Steps
   step_failed: {
     kind: 'terminal',

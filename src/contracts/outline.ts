@@ -16,4 +16,6 @@ export interface OutlineStep {
 export interface Outline {
   plan_version: number;
   steps: OutlineStep[];
+  /** Who writes the answer: a template, as instant work, when absent; or a model. */
+  answer?: 'llm';
 }

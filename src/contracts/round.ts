@@ -9,6 +9,9 @@ export type Drafted =
   | { status: 'drafted'; outline: Outline; to_judge: boolean; wish: WishKind | null }
   | { status: 'rejected'; wish: WishKind | null };
 
+/** The same of instant work, which may have to leave the plan to a model. */
+export type DraftedAtOnce = Drafted | { status: 'needs_model'; wish: null };
+
 /** What the workflow learns of a verdict. */
 export interface Judged {
   accepted: boolean;

@@ -18,6 +18,16 @@ export interface Rules {
   judge_threshold: number;
   /** Plans drawn again after a rejected one. */
   max_replans: number;
+  /** Whether plans of models are judged; `true` when absent. */
+  judge_enabled?: boolean;
+  /** What becomes of the last plan when it is rejected too: the run fails (when absent), or carries it out all the same. */
+  on_exhausted?: 'fail' | 'run';
+  /** Tokens that its model calls may cost, input and output; no limit when absent. */
+  max_tokens?: number;
+  /** The same in USD. */
+  max_cost_usd?: number;
+  /** What all runs of its key together may cost a day (UTC), USD; no limit when absent. */
+  day?: { key_id: string; max_cost_usd: number };
   /** Time a run may take from its submission, seconds. */
   max_duration_s: number;
 }

@@ -17,6 +17,9 @@ export interface PlanRow {
   failure: Failure | null;
   verdict: Verdict | null;
   accepted: boolean | null;
+  judged_by: string | null;
+  /** SHA-256 of the steps. */
+  content_hash: string | null;
   /** Attempt of the run in which it was drafted. */
   attempt: number;
 }
@@ -26,7 +29,7 @@ export async function readRounds(db: Tx, run_id: string): Promise<RunAtWork & { 
   const [run] = await db.query<RunAtWork & { rounds: PlanRow[] }>(
     `select goal, given_plan, rules, status, attempt, array(
        select to_jsonb(p) from (
-         select version, source, steps, outline, findings, failure, verdict, accepted, attempt
+         select version, source, steps, outline, findings, failure, verdict, accepted, judged_by, content_hash, attempt
          from plans where run_id = runs.id order by version) p
      ) as rounds from runs where id = $1`,
     [run_id],
@@ -39,6 +42,8 @@ export interface Decision {
   verdict: Verdict;
   accepted: boolean;
   judged_by: string;
+  /** Accepted though rejected: the last round of a run that is to go on all the same. */
+  exhausted?: true;
 }
 
 /** The outcome of a round, to be stored by `appendPlan`. */

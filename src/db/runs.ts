@@ -1,9 +1,19 @@
 import type { Failure } from '../contracts/failure';
+import type { Degraded, Spending } from '../contracts/model';
 import type { GivenPlan } from '../contracts/plan';
 import type { Rules } from '../contracts/rules';
 import { Refusal } from '../contracts/refusal';
 import { isTerminal, type RunStatus } from '../contracts/run-status';
 import type { Tx } from './tx';
+
+/** What a client allows its run to cost. */
+export interface RunBudget {
+  max_steps: number;
+  max_duration_s: number;
+  /** No limit when absent. */
+  max_tokens?: number;
+  max_cost_usd?: number;
+}
 
 /** A row of `runs` with the progress of its steps. */
 export interface RunRow {
@@ -19,7 +29,9 @@ export interface RunRow {
   plan_version: number | null;
   rounds: number;
   rules: Rules;
-  budget: { max_steps: number; max_duration_s: number };
+  budget: RunBudget;
+  usage: Spending;
+  degraded: Degraded | null;
   metadata: Record<string, string>;
   tags: string[];
   attempt: number;
@@ -48,7 +60,7 @@ export interface NewRun {
   goal: string;
   given_plan: GivenPlan | null;
   rules: Rules;
-  budget: RunRow['budget'];
+  budget: RunBudget;
   metadata: Record<string, string>;
   tags: string[];
   request_id: string | null;
@@ -59,7 +71,7 @@ export interface NewRun {
 /** Progress is counted, not kept: the steps of the current plan say it. Int8 columns are cast because the driver gives them as text. */
 export const RUN_COLUMNS = `
   r.id, r.tenant, r."user", r.status, r.phase, r.status_reason, r.goal, r.answer, r.error, r.plan_version, r.rounds, r.rules,
-  r.budget, r.metadata, r.tags, r.attempt, r.first_seq::float8 as first_seq, r.last_seq::float8 as last_seq,
+  r.budget, r.usage, r.degraded, r.metadata, r.tags, r.attempt, r.first_seq::float8 as first_seq, r.last_seq::float8 as last_seq,
   r.revision::float8 as revision, r.origin,
   r.root_run_id, r.superseded_by, r.request_id, r.trace_id, r.created_at, r.updated_at, r.started_at, r.finished_at, r.deadline_at,
   p.steps_total, p.steps_done`;
@@ -145,6 +157,11 @@ export async function lockRun(tx: Tx, run_id: string): Promise<RunStatus> {
     [run_id],
   );
   return run!.status;
+}
+
+/** Notes what stood in for a model in this run. */
+export async function markDegraded(tx: Tx, run_id: string, degraded: Degraded): Promise<void> {
+  await tx.query('update runs set degraded = $2 where id = $1', [run_id, JSON.stringify(degraded)]);
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { Fact } from '../contracts/fact';
 import type { Failure } from '../contracts/failure';
 import { Refusal } from '../contracts/refusal';
+import type { Spending } from '../contracts/model';
 import type { RunStatus } from '../contracts/run-status';
 import type { WishKind } from '../contracts/step-result';
 import { newId } from '../db/new-id';
@@ -21,6 +22,7 @@ export interface RunChange {
   rounds?: number;
   answer?: string;
   error?: Failure;
+  usage?: Spending;
   execution?: string;
   started_at?: string;
   finished_at?: string;

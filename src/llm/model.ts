@@ -1,4 +1,5 @@
 import type { Tier, Usage } from '../contracts/model';
+export { Interrupted } from '../contracts/interrupted';
 
 export interface Message {
   role: 'system' | 'user' | 'assistant';
@@ -33,9 +34,6 @@ export interface CallOptions {
   onText?: (piece: string) => void;
 }
 
-/** Thrown by a call that its caller stopped. */
-export class Interrupted extends Error {}
-
 /**
  * One model behind one address: the port that speaks a provider's wire.
  * @throws Refusal with a code of the models' part of the failure table; `more.retry_after_ms` is the delay the provider asks for, where
@@ -59,4 +57,12 @@ export interface Models {
     request: ModelRequest,
     options: CallOptions & { before: (endpoint: Endpoint) => Promise<void> },
   ): Promise<ModelReply>;
+}
+
+/** What questions cost. Money is USD, null where a price is unknown. */
+export interface Pricing {
+  /** The most that a question may cost, at whichever endpoint: each byte counted as a token, and as much reply as it may have. */
+  worstCase(request: ModelRequest): { tokens: number; cost_usd: number | null };
+  /** What a reply of this model did cost. */
+  costOf(model: string, usage: Usage): number | null;
 }

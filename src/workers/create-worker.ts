@@ -8,6 +8,8 @@ import { inLogContext } from './activity-context';
 const CACHED_WORKFLOWS = 500;
 /** Slow tool calls of one process at once. */
 const TOOL_CALLS = 50;
+/** Model calls of one process at once: they wait for others most of the time. */
+const MODEL_CALLS = 200;
 /** What a run of a killed worker waits before another worker may have its next task. */
 const STICKY_TIMEOUT = '1 s';
 /** How often heartbeats are passed on, at most: a cancellation travels on their answers. */
@@ -28,7 +30,7 @@ export interface WorkerDeps {
   grace_s: number;
 }
 
-/** The worker of one role: `runs` takes workflows and instant work, `tools` slow tool calls. It polls once it is run. */
+/** The worker of one role: `runs` takes workflows and instant work, `llm` what asks models, `tools` slow tool calls. It polls once it is run. */
 export function createWorker(role: Role, deps: WorkerDeps): Promise<Worker> {
   const { connection, namespace, queue, activities, bundle, context, grace_s } = deps;
   const options: WorkerOptions = {
@@ -41,6 +43,15 @@ export function createWorker(role: Role, deps: WorkerDeps): Promise<Worker> {
     maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
     defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
   };
+  if (role === 'llm') {
+    const { draftPlanWithModel, judgePlan, writeAnswerWithModel } = activities;
+    return Worker.create({
+      ...options,
+      activities: { draftPlanWithModel, judgePlan, writeAnswerWithModel },
+      maxConcurrentActivityTaskExecutions: MODEL_CALLS,
+      activityTaskPollerBehavior: { type: 'autoscaling' },
+    });
+  }
   if (role === 'tools') {
     return Worker.create({
       ...options,

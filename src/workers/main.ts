@@ -11,5 +11,6 @@ runToEnd('worker', () =>
     planner: createPatternPlanner(),
     judge: createRuleJudge(),
     writer: createTemplateAnswer(),
+    minds: null,
   }),
 );

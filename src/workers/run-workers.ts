@@ -18,7 +18,7 @@ import { temporalLog } from './temporal-log';
 const CONNECT_EVERY_MS = 500;
 
 /** Who plans, judges and answers. */
-export type Brain = Pick<ActivityDeps, 'planner' | 'judge' | 'writer'>;
+export type Brain = Pick<ActivityDeps, 'planner' | 'judge' | 'writer' | 'minds'>;
 
 /** Runs the workers of a process, one per role, until it is told to stop; then lets go of what it does in good order. */
 export async function runWorkers(config: Config, brain: Brain): Promise<void> {

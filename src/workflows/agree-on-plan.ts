@@ -1,22 +1,36 @@
 import type { Outline } from '../contracts/outline';
+import type { Drafted } from '../contracts/round';
 import { failedWith } from './failures';
 import type { Interruptions } from './interruptions';
 import type { RunInput } from './messages';
-import { draftPlan, judgePlan } from './proxies';
+import { draftPlan, draftPlanWithModel, judgePlan } from './proxies';
 
 /**
  * Has plans drafted and judged until one is accepted. What the plan check or the judge said of a rejected one is stored and is the
  * planner's feedback in the next round.
  * @throws Ended `plan_rejected` when the last round was rejected too.
  */
-export async function agreeOnPlan({ run_id, rules }: RunInput, { heed }: Interruptions): Promise<Outline> {
+export async function agreeOnPlan(input: RunInput, interruptions: Interruptions): Promise<Outline> {
+  const { run_id, rules } = input;
+  const { heed, stoppable } = interruptions;
   const rounds = 1 + rules.max_replans;
   for (let round = 1; round <= rounds; round += 1) {
-    const draft = heed(await draftPlan({ run_id, round }));
+    const ref = { run_id, round };
+    const draft = await drafted(ref, interruptions);
     if (draft.status === 'rejected') continue;
     if (!draft.to_judge) return draft.outline;
-    const { accepted } = heed(await judgePlan({ run_id, round }));
+    const { accepted } = heed(await stoppable.run(() => judgePlan(ref)));
     if (accepted) return draft.outline;
   }
   throw failedWith({ code: 'plan_rejected', message: `None of ${rounds} plans was accepted.` });
+}
+
+/** The plan of a round: at once where that needs no model. */
+async function drafted(
+  ref: { run_id: string; round: number },
+  { heed, stoppable }: Interruptions,
+): Promise<Drafted> {
+  const draft = heed(await draftPlan(ref));
+  if (draft.status !== 'needs_model') return draft;
+  return heed(await stoppable.run(() => draftPlanWithModel(ref)));
 }

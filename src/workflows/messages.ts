@@ -18,7 +18,7 @@ export interface RunInput {
 }
 
 /** Roles of workers; each has its own task queue. */
-export type Role = 'runs' | 'tools';
+export type Role = 'runs' | 'llm' | 'tools';
 
 /** The task queue of a role: `longhaul-tools`. */
 export function queueOf(prefix: string, role: Role): string {

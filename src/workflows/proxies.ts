@@ -26,10 +26,35 @@ const local = proxyLocalActivities<Activities>({
 });
 
 /** Instant work: local activities on the worker of the workflow. They store their own outcome, so a lost workflow task costs a look-up. */
-export const { draftPlan, judgePlan, carryOutInstantly, writeAnswer, handInPlan } = local;
+export const { draftPlan, carryOutInstantly, writeAnswer, handInPlan } = local;
 /** Asked and told whatever happens to the workflow meanwhile. */
 export const readWishes: Activities['readWishes'] = (ref) => shielded(() => local.readWishes(ref));
 export const endRun: Activities['endRun'] = (ref) => shielded(() => local.endRun(ref));
+
+/**
+ * Work that asks a model, on the workers of the role `llm`. A call's own limits fire first, and `MAX_REQUESTS` counted in Postgres ends its
+ * tries; how long a lost worker is waited for is what the heartbeat says.
+ */
+const ASKING_LIMIT = '1 h';
+
+/** @param id what the Temporal UI shows: `plan@1` */
+function asking(id: string) {
+  return proxyActivities<Activities>({
+    activityId: id,
+    summary: id,
+    taskQueue: queueOf(prefixOf(workflowInfo().taskQueue), 'llm'),
+    startToCloseTimeout: ASKING_LIMIT,
+    heartbeatTimeout: '3 s',
+    retry: FOR_EVER,
+    // Nothing that is written after a cancellation counts, so nobody waits for the model to hear of it.
+    cancellationType: ActivityCancellationType.TRY_CANCEL,
+  });
+}
+export const draftPlanWithModel: Activities['draftPlanWithModel'] = (ref) =>
+  asking(`plan@${ref.round}`).draftPlanWithModel(ref);
+export const judgePlan: Activities['judgePlan'] = (ref) => asking(`judge@${ref.round}`).judgePlan(ref);
+export const writeAnswerWithModel: Activities['writeAnswerWithModel'] = (ref) =>
+  asking(`answer@${ref.plan_version}`).writeAnswerWithModel(ref);
 
 /** A tool's own limit fires first; this one is for a tool call that hangs beyond it, seconds. */
 const BEYOND_TOOL_LIMIT_S = 10;

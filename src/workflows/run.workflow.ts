@@ -4,7 +4,8 @@ import { carryOut } from './carry-out';
 import { closingOf, endingOf } from './failures';
 import { listen } from './interruptions';
 import type { RunInput } from './messages';
-import { endRun, handInPlan, writeAnswer } from './proxies';
+import { endRun, handInPlan } from './proxies';
+import { answer } from './answer';
 
 /** One run, from its goal to its answer. */
 export async function run(input: RunInput): Promise<void> {
@@ -16,7 +17,7 @@ export async function run(input: RunInput): Promise<void> {
       const agreed = { run_id, plan_version: outline.plan_version };
       if (input.rules.mode === 'plan_only') return void interruptions.heed(await handInPlan(agreed));
       const { answered } = await carryOut(input, outline, interruptions);
-      if (!answered) interruptions.heed(await writeAnswer(agreed));
+      if (!answered) interruptions.heed(await answer(outline, agreed, interruptions));
     });
     upsertSearchAttributes({ RunStatus: ['completed'] });
   } catch (thrown) {

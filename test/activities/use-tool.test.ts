@@ -1,7 +1,7 @@
 import { ECHO, depsWith, plannedRun, pure, stepOf, transactional, use } from '../support/activities';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { RULES, eventsOf, rowOf, typesOf } from '../support/runs';
-import { Interrupted } from '../../src/activities/call-tool';
+import { Interrupted } from '../../src/contracts/interrupted';
 import { Refusal } from '../../src/contracts/refusal';
 import type { PureTool } from '../../src/tools/tool';
 import type { RunEvent } from '../../src/contracts/event';

@@ -45,6 +45,7 @@ export function depsWith(db: Database, tools: Tool[] = [], brain: Partial<Activi
     planner: fakePlanner(),
     judge: fakeJudge(),
     writer: fakeWriter(),
+    minds: null,
     ...brain,
   };
 }
@@ -67,12 +68,15 @@ export async function plannedRun(
   return run_id;
 }
 
+/** Nobody stops it. */
+export const NEVER = new AbortController().signal;
+
 /** Carries a step of plan 1 out. */
 export function use(
   deps: ActivityDeps,
   run_id: string,
   step_id: string,
-  cancelled: AbortSignal = new AbortController().signal,
+  cancelled: AbortSignal = NEVER,
 ): Promise<StepResult> {
   return useTool(deps, { run_id, plan_version: 1, step_id }, { execution: 'execution', cancelled });
 }

@@ -18,5 +18,6 @@ runToEnd('worker', () =>
     },
     judge: createRuleJudge(),
     writer: createTemplateAnswer(),
+    minds: null,
   }),
 );

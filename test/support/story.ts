@@ -53,13 +53,14 @@ export class Stage {
       await clientConnection.close();
     });
     const names: Name[] = [
-      ...(['draftPlan', 'judgePlan', 'useTool', 'carryOutInstantly'] as const),
-      ...(['writeAnswer', 'handInPlan', 'readWishes', 'endRun'] as const),
+      ...(['draftPlan', 'draftPlanWithModel', 'judgePlan', 'useTool', 'carryOutInstantly'] as const),
+      ...(['writeAnswer', 'writeAnswerWithModel', 'handInPlan', 'readWishes', 'endRun'] as const),
     ];
     for (const name of names) activities[name] = async (input: never) => stage.play(name, input);
     const workers = await Promise.all([
-      Worker.create({ ...options, taskQueue: queueOf(queue, 'runs') }),
-      Worker.create({ ...options, taskQueue: queueOf(queue, 'tools') }),
+      ...(['runs', 'llm', 'tools'] as const).map((role) =>
+        Worker.create({ ...options, taskQueue: queueOf(queue, role) }),
+      ),
     ]);
     const running = Promise.all(workers.map((worker) => worker.run()));
     return stage;

@@ -1,0 +1,99 @@
+import type { Drafted } from '../contracts/round';
+import type { Step } from '../contracts/plan';
+import { readRounds } from '../db/plans';
+import { lockRun } from '../db/runs';
+import { append, type Appended, type NewEvent } from '../events/append';
+import { askFor } from './ask-model';
+import { mindsOf, type ActivityDeps } from './deps';
+import { requestOf } from './draft-plan';
+import { EventFeed } from './event-feed';
+import { begun, concludeRound, storedRound, told, type Planned, type RoundRef } from './round-outcome';
+import { isStorable, storableText } from './storable';
+import type { Surroundings } from './use-tool';
+
+/** A try of an ordinary activity: Temporal's number of it, and what tells it to stop. */
+export type Try = Surroundings & { attempt: number };
+
+/**
+ * Has a model draft the plan of a round, shows its steps as they come, checks the plan and stores the outcome. A repetition returns what
+ * is stored; one that comes before that shows the steps anew.
+ * @throws Refusal as `draftPlan`, and what asking a model throws: `provider_unavailable`, `budget_exceeded`, `reply_unreadable` …
+ */
+export async function draftPlanWithModel(deps: ActivityDeps, ref: RoundRef, around: Try): Promise<Drafted> {
+  const run = await readRounds(deps.db, ref.run_id);
+  const stored = storedRound(run, ref);
+  if (stored !== undefined) return told(run, stored);
+
+  const { planner, ...models } = mindsOf(deps);
+  const stop = new AbortController();
+  const drafts = new Drafts(deps, ref, run, around.attempt, () => stop.abort());
+  const { wish } = await drafts.start();
+  if (wish !== null) return { status: 'rejected', wish };
+  const signal = AbortSignal.any([around.cancelled, stop.signal]);
+  const draft = await planner
+    .draft(requestOf(deps, run), {
+      ask: askFor({ db: deps.db, ...models }, { ...ref, purpose: 'plan' }, signal),
+      onStep: (step) => drafts.show(step),
+      onReset: () => drafts.reset(),
+    })
+    .finally(() => drafts.done());
+  const drafted = draft.kind === 'plan' ? draft : { not_understood: storableText(draft.detail) };
+  return concludeRound(deps, ref, run, { source: planner.source, drafted }, around.execution);
+}
+
+/** The steps of a plan that is being drafted, as its readers see them. `plan.started` says each time that what was shown is void. */
+class Drafts {
+  private readonly feed: EventFeed;
+  private redraws = 0;
+  private shown = 0;
+
+  constructor(
+    private readonly deps: ActivityDeps,
+    private readonly ref: RoundRef,
+    private readonly run: Planned,
+    private readonly attempt: number,
+    stop: () => void,
+  ) {
+    const write = async (events: NewEvent[]) => {
+      await append(deps.db, ref.run_id, { attempt: run.attempt, events });
+    };
+    this.feed = new EventFeed(write, stop);
+  }
+
+  /** @returns the open wish of the run: then nobody needs to be asked any more. */
+  start(): Promise<Appended> {
+    const { run_id } = this.ref;
+    return this.deps.db.transaction(async (tx) => {
+      const { events, change } = begun({ ...this.run, status: await lockRun(tx, run_id) });
+      return append(tx, run_id, {
+        attempt: this.run.attempt,
+        events: [...events, this.started()],
+        change: { ...change, rounds: this.ref.round },
+      });
+    });
+  }
+
+  show(step: Step): void {
+    if (!isStorable(step)) return; // the plan check says so
+    this.shown += 1;
+    const { round } = this.ref;
+    const key = `plan:${round}:step:${this.attempt}:${this.redraws}:${this.shown}`;
+    this.feed.add({ key, type: 'plan.step_drafted', data: { round, step } });
+  }
+
+  reset(): void {
+    this.redraws += 1;
+    this.shown = 0;
+    this.feed.add(this.started());
+  }
+
+  done(): Promise<void> {
+    return this.feed.done();
+  }
+
+  private started(): NewEvent {
+    const { round } = this.ref;
+    const key = `plan:${round}:started:${this.attempt}:${this.redraws}`;
+    return { key, type: 'plan.started', data: { round, source: mindsOf(this.deps).planner.source } };
+  }
+}
