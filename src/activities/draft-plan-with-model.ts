@@ -22,7 +22,7 @@ export type Try = Surroundings & { attempt: number };
 export async function draftPlanWithModel(deps: ActivityDeps, ref: RoundRef, around: Try): Promise<Drafted> {
   const run = await readRounds(deps.db, ref.run_id);
   const stored = storedRound(run, ref);
-  if (stored !== undefined) return told(run, stored);
+  if (stored !== undefined) return told(deps, run, stored);
 
   const { planner, ...models } = mindsOf(deps);
   const stop = new AbortController();

@@ -24,7 +24,7 @@ export async function draftPlan(
 ): Promise<DraftedAtOnce> {
   const run = await readRounds(deps.db, ref.run_id);
   const stored = storedRound(run, ref);
-  if (stored !== undefined) return told(run, stored);
+  if (stored !== undefined) return told(deps, run, stored);
   const proposal = await propose(deps, run);
   if (proposal === null) return { status: 'needs_model', wish: null };
   return concludeRound(deps, ref, run, proposal, execution);

@@ -30,7 +30,9 @@ export function createActivities(deps: ActivityDeps) {
     draftPlan: (ref: RoundRef) => outward(() => draftPlan(deps, ref, execution())),
     draftPlanWithModel: (ref: RoundRef) =>
       outward(() => beating(() => draftPlanWithModel(deps, ref, thisTry()))),
-    judgePlan: (ref: RoundRef) => outward(() => beating(() => judgePlan(deps, ref, thisTry().cancelled))),
+    judgePlan: (ref: RoundRef) => outward(() => judgePlan(deps, ref, thisTry().cancelled)),
+    judgePlanWithModel: (ref: RoundRef) =>
+      outward(() => beating(() => judgePlan(deps, ref, thisTry().cancelled))),
     useTool: (ref: StepRef) => outward(() => beating(() => useTool(deps, ref, surroundings()))),
     carryOutInstantly: (chain: Chain) => outward(() => carryOutInstantly(deps, chain, surroundings())),
     writeAnswer: (ref: PlanRef) => outward(() => writeAnswer(deps, ref)),

@@ -60,13 +60,14 @@ export async function concludeRound(
       ? await write(deps.db, 'queued')
       : // A wish may have come since the run was read: one that is to be cancelled must not be told to be running.
         await deps.db.transaction(async (tx) => write(tx, await lockRun(tx, ref.run_id)));
-  if (appended !== null) return told(run, { ...plan, accepted: acceptedOf(plan) }, appended.wish);
+  if (appended !== null) return told(deps, run, { ...plan, accepted: acceptedOf(plan) }, appended.wish);
   const again = await readRounds(deps.db, ref.run_id);
-  return told(again, storedRound(again, ref)!);
+  return told(deps, again, storedRound(again, ref)!);
 }
 
 /** What the workflow is told of a stored round. @throws Refusal that ended it. */
 export function told(
+  { planner }: ActivityDeps,
   { rules }: RunAtWork,
   plan: Pick<PlanRow, 'failure' | 'outline' | 'source' | 'accepted'>,
   wish: Drafted['wish'] = null,
@@ -74,7 +75,14 @@ export function told(
   if (plan.failure !== null) throw new Refusal(plan.failure.code, plan.failure.message);
   if (plan.outline === null || plan.accepted === false) return { status: 'rejected', wish };
   const to_judge = plan.accepted === null && !goesUnjudged(plan, rules);
-  return { status: 'drafted', outline: plan.outline, to_judge, wish };
+  const by_model = to_judge && plan.source !== planner.source;
+  return {
+    status: 'drafted',
+    outline: plan.outline,
+    to_judge,
+    ...(by_model && { judge: 'llm' as const }),
+    wish,
+  };
 }
 
 async function outcomeOf(

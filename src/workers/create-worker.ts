@@ -44,10 +44,10 @@ export function createWorker(role: Role, deps: WorkerDeps): Promise<Worker> {
     defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
   };
   if (role === 'llm') {
-    const { draftPlanWithModel, judgePlan, writeAnswerWithModel } = activities;
+    const { draftPlanWithModel, judgePlanWithModel, writeAnswerWithModel } = activities;
     return Worker.create({
       ...options,
-      activities: { draftPlanWithModel, judgePlan, writeAnswerWithModel },
+      activities: { draftPlanWithModel, judgePlanWithModel, writeAnswerWithModel },
       maxConcurrentActivityTaskExecutions: MODEL_CALLS,
       activityTaskPollerBehavior: { type: 'autoscaling' },
     });

@@ -3,7 +3,7 @@ import type { Drafted } from '../contracts/round';
 import { failedWith } from './failures';
 import type { Interruptions } from './interruptions';
 import type { RunInput } from './messages';
-import { draftPlan, draftPlanWithModel, judgePlan } from './proxies';
+import { draftPlan, draftPlanWithModel, judgePlan, judgePlanWithModel } from './proxies';
 
 /**
  * Has plans drafted and judged until one is accepted. What the plan check or the judge said of a rejected one is stored and is the
@@ -19,7 +19,9 @@ export async function agreeOnPlan(input: RunInput, interruptions: Interruptions)
     const draft = await drafted(ref, interruptions);
     if (draft.status === 'rejected') continue;
     if (!draft.to_judge) return draft.outline;
-    const { accepted } = heed(await stoppable.run(() => judgePlan(ref)));
+    const { accepted } = heed(
+      await (draft.judge === 'llm' ? stoppable.run(() => judgePlanWithModel(ref)) : judgePlan(ref)),
+    );
     if (accepted) return draft.outline;
   }
   throw failedWith({ code: 'plan_rejected', message: `None of ${rounds} plans was accepted.` });

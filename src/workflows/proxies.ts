@@ -26,7 +26,7 @@ const local = proxyLocalActivities<Activities>({
 });
 
 /** Instant work: local activities on the worker of the workflow. They store their own outcome, so a lost workflow task costs a look-up. */
-export const { draftPlan, carryOutInstantly, writeAnswer, handInPlan } = local;
+export const { draftPlan, judgePlan, carryOutInstantly, writeAnswer, handInPlan } = local;
 /** Asked and told whatever happens to the workflow meanwhile. */
 export const readWishes: Activities['readWishes'] = (ref) => shielded(() => local.readWishes(ref));
 export const endRun: Activities['endRun'] = (ref) => shielded(() => local.endRun(ref));
@@ -52,7 +52,8 @@ function asking(id: string) {
 }
 export const draftPlanWithModel: Activities['draftPlanWithModel'] = (ref) =>
   asking(`plan@${ref.round}`).draftPlanWithModel(ref);
-export const judgePlan: Activities['judgePlan'] = (ref) => asking(`judge@${ref.round}`).judgePlan(ref);
+export const judgePlanWithModel: Activities['judgePlanWithModel'] = (ref) =>
+  asking(`judge@${ref.round}`).judgePlanWithModel(ref);
 export const writeAnswerWithModel: Activities['writeAnswerWithModel'] = (ref) =>
   asking(`answer@${ref.plan_version}`).writeAnswerWithModel(ref);
 

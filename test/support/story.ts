@@ -53,7 +53,8 @@ export class Stage {
       await clientConnection.close();
     });
     const names: Name[] = [
-      ...(['draftPlan', 'draftPlanWithModel', 'judgePlan', 'useTool', 'carryOutInstantly'] as const),
+      ...(['draftPlan', 'draftPlanWithModel', 'judgePlan', 'judgePlanWithModel'] as const),
+      ...(['useTool', 'carryOutInstantly'] as const),
       ...(['writeAnswer', 'writeAnswerWithModel', 'handInPlan', 'readWishes', 'endRun'] as const),
     ];
     for (const name of names) activities[name] = async (input: never) => stage.play(name, input);
