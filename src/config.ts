@@ -100,6 +100,8 @@ const Settings = z.object({
   LONGHAUL_STREAMS_PER_MINUTE: wholeNumber(1, 1_000_000).default(120),
   /** Runs of a tenant that have not ended, at most; above it submits are refused. */
   LONGHAUL_OPEN_RUNS_PER_TENANT: wholeNumber(1, 1_000_000).default(1_000),
+  /** What the runs of a key may spend on models a day (UTC) where it has no limit of its own, USD; no limit when unset. */
+  LONGHAUL_USD_PER_DAY: z.coerce.number().min(0).max(1_000_000).optional(),
   /** Milliseconds by which the event loop of an API process may lag before it refuses writes, so that reads and streams live on. */
   LONGHAUL_SHED_LAG_MS: wholeNumber(10, 60_000).default(200),
 

@@ -68,6 +68,8 @@ export interface ApiSettings {
   body_limit: number;
   /** Requests a minute that a key may make where it has no limits of its own. */
   quotas: Quotas;
+  /** What the runs of a key may spend on models a day where it has no limit of its own, USD; null: no limit. */
+  usd_per_day: number | null;
   /** Runs of a tenant that have not ended, at most. */
   open_runs: number;
   temporal_namespace: string;

@@ -170,6 +170,7 @@ function settingsOf(config: Config): ApiDeps['settings'] {
       reads: config.LONGHAUL_READS_PER_MINUTE,
       streams: config.LONGHAUL_STREAMS_PER_MINUTE,
     },
+    usd_per_day: config.LONGHAUL_USD_PER_DAY ?? null,
     open_runs: config.LONGHAUL_OPEN_RUNS_PER_TENANT,
     temporal_namespace: config.TEMPORAL_NAMESPACE,
     temporal_ui_url: config.LONGHAUL_TEMPORAL_UI_URL,

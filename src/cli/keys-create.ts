@@ -23,7 +23,7 @@ export function createKey(around: Surroundings): Command {
     .option('--expires <time>', 'when it ends, from now: 30d, 12h; never when absent', duration(MAX_LIFE_S))
     .option(
       '--limit <kind=count>',
-      'requests a minute where they differ from the settings; repeatable',
+      'requests a minute, or usd_per_day, where they differ from the settings; repeatable',
       limit,
     )
     .addOption(outputOption())

@@ -33,8 +33,10 @@ export function scopes(text: string): Scope[] {
 
 /** `submits=100`, added to those that were read before. */
 export function limit(text: string, earlier: KeyLimits = {}): KeyLimits {
-  const [, kind, count] = /^([a-z]+)=(\d{1,9})$/.exec(text) ?? [];
+  const [, kind, count] = /^([a-z_]+)=(\d{1,9}(?:\.\d{1,8})?)$/.exec(text) ?? [];
   const parsed = KeyLimits.safeParse({ ...earlier, [kind ?? '']: Number(count) });
   if (parsed.success) return parsed.data;
-  throw new InvalidArgumentError('Write it like submits=100; there are submits, writes, reads and streams.');
+  throw new InvalidArgumentError(
+    'Write it like submits=100; there are submits, writes, reads, streams and usd_per_day.',
+  );
 }

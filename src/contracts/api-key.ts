@@ -16,19 +16,26 @@ export const MAX_OVERLAP_S = 2_592_000;
 /** Requests of one kind a minute, at most. */
 export const MAX_PER_MINUTE = 1_000_000;
 
+/** Money a day, USD, at most. */
+export const MAX_USD_PER_DAY = 1_000_000;
+
 export const KeyName = z
   .string()
   .max(100)
   .refine((name) => name.trim() !== '', 'must say something');
 
 const perMinute = z.number().int().min(1).max(MAX_PER_MINUTE).optional();
-/** Requests a minute where they differ from the settings of the service. */
-export const KeyLimits = z.strictObject({
+const PerMinute = {
   submits: perMinute,
   writes: perMinute,
   reads: perMinute,
   streams: perMinute,
-} satisfies Record<RateLimit, typeof perMinute>);
+} satisfies Record<RateLimit, typeof perMinute>;
+/** Requests a minute, and what the runs of the key may spend on models a day (UTC), where they differ from the settings of the service. */
+export const KeyLimits = z.strictObject({
+  ...PerMinute,
+  usd_per_day: z.number().min(0).max(MAX_USD_PER_DAY).optional(),
+});
 export type KeyLimits = z.infer<typeof KeyLimits>;
 
 /** Body of `POST /v1/api-keys`. */

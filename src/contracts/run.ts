@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Spending } from './model';
 import { GivenPlan } from './plan';
 import { listOf } from './list';
 import { Failure } from './problem';
@@ -8,6 +9,11 @@ import { RUN_STATUSES } from './run-status';
 
 /** Longest goal, characters. */
 export const MAX_GOAL_CHARS = 32_000;
+
+/** Bounds of what a client may ask for; what it gets is bounded by the rules besides. */
+export const MAX_TOKENS = 1_000_000_000;
+export const MAX_COST_USD = 100_000;
+export const MAX_REPLANS = 10;
 
 const Metadata = z
   .record(z.string().min(1).max(64), z.string().max(512))
@@ -33,6 +39,21 @@ export const SubmitRun = z.strictObject({
     .strictObject({
       max_steps: z.number().int().min(1).optional(),
       max_duration_s: z.number().int().min(1).optional(),
+      /** Input and output of all model calls together. */
+      max_tokens: z.number().int().min(1).max(MAX_TOKENS).optional(),
+      /** Money for model calls, USD; 0 allows only models that are free. */
+      max_cost_usd: z.number().min(0).max(MAX_COST_USD).optional(),
+    })
+    .optional(),
+  /** How plans of models are judged. Plans that need no model are judged by rules, in any case. */
+  judge: z
+    .strictObject({
+      enabled: z.boolean().optional(),
+      /** Confidence above which a valid plan is accepted. */
+      threshold: z.number().min(0).max(1).optional(),
+      max_replans: z.number().int().min(0).max(MAX_REPLANS).optional(),
+      /** What becomes of the last plan when it is rejected too: the run fails, or carries it out all the same. */
+      on_exhausted: z.enum(['fail', 'run']).optional(),
     })
     .optional(),
   metadata: Metadata.optional(),
@@ -77,7 +98,16 @@ export const Run = z
       plan_version: z.number().int().nullable(),
       rounds: z.number().int(),
     }),
-    budget: z.strictObject({ max_steps: z.number().int(), max_duration_s: z.number().int() }),
+    usage: Spending,
+    /** Whether rules or a template stood in for a model. */
+    degraded: z.boolean(),
+    degraded_reason: z.string().nullable(),
+    budget: z.strictObject({
+      max_steps: z.number().int(),
+      max_duration_s: z.number().int(),
+      max_tokens: z.number().int().nullable(),
+      max_cost_usd: z.number().nullable(),
+    }),
     attempt: z.number().int(),
     origin: z.strictObject({ type: z.string(), run_id: z.string().nullable(), from: z.string().nullable() }),
     root_run_id: z.string(),

@@ -3,7 +3,7 @@ import { Refusal } from '../contracts/refusal';
 import type { Rules } from '../contracts/rules';
 import type { SubmitRun } from '../contracts/run';
 import { newId } from '../db/new-id';
-import { findRequest, findRun, type NewRun, type RequestKey, type RunRow } from '../db/runs';
+import { findRequest, findRun, type NewRun, type RequestKey, type RunBudget, type RunRow } from '../db/runs';
 import type { Tx } from '../db/tx';
 import { appendRun } from '../events/append';
 import type { RunStarts } from './run-starts';
@@ -26,6 +26,8 @@ export interface SubmitDeps {
 
 export interface Submission {
   tenant: string;
+  /** What its key may spend a day; no limit when absent. */
+  day?: NonNullable<Rules['day']>;
   body: SubmitRun;
   idempotency_key: string | null;
   request_id: string | null;
@@ -36,7 +38,7 @@ export interface Submission {
 /**
  * Takes a run: its row, its first event and its key are committed together, then the workflow is started, for which nobody waits. When
  * Temporal is away the run stays `queued` and is started later; it is accepted all the same.
- * @throws Refusal `invalid_request` (a budget above the rules), `idempotency_mismatch`, `queue_full`; Unavailable when Postgres is away.
+ * @throws Refusal `invalid_request` (a budget or replans above the rules), `idempotency_mismatch`, `queue_full`; Unavailable when Postgres is away.
  */
 export async function submitRun(
   { records, starts, rules, open_runs }: SubmitDeps,
@@ -80,15 +82,21 @@ function keyOf({ idempotency_key: key, tenant, body, now }: Submission): Request
   return { tenant, route: ROUTE, key, body_hash, created_at: now, expires_at };
 }
 
-function newRun({ tenant, body, request_id, trace_id, now }: Submission, rules: Rules): NewRun {
-  const budget = lowered(body.budget ?? {}, rules);
+function newRun({ tenant, day, body, request_id, trace_id, now }: Submission, rules: Rules): NewRun {
+  const budget = budgetOf(body, rules);
   return {
     id: newId('run'),
     tenant,
     user: body.user ?? null,
     goal: body.goal,
     given_plan: body.plan ?? null,
-    rules: { ...rules, ...budget, ...(body.mode === 'plan_only' ? { mode: body.mode } : {}) },
+    rules: {
+      ...rules,
+      ...budget,
+      ...judging(body.judge ?? {}),
+      ...(body.mode === 'plan_only' ? { mode: body.mode } : {}),
+      ...(day && { day }),
+    },
     budget,
     metadata: body.metadata ?? {},
     tags: body.tags ?? [],
@@ -98,20 +106,40 @@ function newRun({ tenant, body, request_id, trace_id, now }: Submission, rules: 
   };
 }
 
+/** What the client says of the judge, in the words of the rules. */
+function judging({
+  enabled,
+  threshold,
+  max_replans,
+  on_exhausted,
+}: NonNullable<SubmitRun['judge']>): Partial<Rules> {
+  return {
+    ...(enabled !== undefined && { judge_enabled: enabled }),
+    ...(threshold !== undefined && { judge_threshold: threshold }),
+    ...(max_replans !== undefined && { max_replans }),
+    ...(on_exhausted !== undefined && { on_exhausted }),
+  };
+}
+
 /** The budget of a run: what the client allows, which may not be more than the rules do. */
-function lowered(wanted: NonNullable<SubmitRun['budget']>, rules: Rules): NewRun['budget'] {
-  const parts = (['max_steps', 'max_duration_s'] as const)
-    .filter((field) => (wanted[field] ?? 0) > rules[field])
-    .map((field) => ({
-      pointer: `/budget/${field}`,
-      code: 'too_big',
-      detail: `must be at most ${rules[field]}`,
-    }));
+function budgetOf({ budget: wanted = {}, judge = {} }: SubmitRun, rules: Rules): RunBudget {
+  const bounded = [
+    ...(['max_steps', 'max_duration_s'] as const).map(
+      (field) => [`/budget/${field}`, wanted[field], rules[field]] as const,
+    ),
+    ['/judge/max_replans', judge.max_replans, rules.max_replans] as const,
+  ];
+  const parts = bounded
+    .filter(([, value = 0, most]) => value > most)
+    .map(([pointer, , most]) => ({ pointer, code: 'too_big', detail: `must be at most ${most}` }));
   if (parts.length > 0)
-    throw new Refusal('invalid_request', 'The budget asks for more than is allowed here.', parts);
+    throw new Refusal('invalid_request', 'The request asks for more than is allowed here.', parts);
+  const { max_tokens, max_cost_usd } = wanted;
   return {
     max_steps: wanted.max_steps ?? rules.max_steps,
     max_duration_s: wanted.max_duration_s ?? rules.max_duration_s,
+    ...(max_tokens !== undefined && { max_tokens }),
+    ...(max_cost_usd !== undefined && { max_cost_usd }),
   };
 }
 

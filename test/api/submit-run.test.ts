@@ -67,7 +67,12 @@ describe('POST /v1/runs', () => {
   test('fills the budget with the rules, and takes a body without optional fields', async () => {
     const run = await api.submit({ goal: '2 + 2' });
     expect(run).toMatchObject({ user: null, metadata: {}, tags: [] });
-    expect(run.budget).toEqual({ max_steps: RULES.max_steps, max_duration_s: RULES.max_duration_s });
+    expect(run.budget).toEqual({
+      max_steps: RULES.max_steps,
+      max_duration_s: RULES.max_duration_s,
+      max_tokens: null,
+      max_cost_usd: null,
+    });
   });
 
   test('takes a goal of 32,000 characters and gives every one of them back', async () => {

@@ -157,6 +157,7 @@ export async function startApiServer({
       body_limit: 1_000_000,
       temporal_namespace: 'default',
       temporal_ui_url: 'http://temporal.test',
+      usd_per_day: null,
       open_runs: 1_000_000,
       ...settings,
       stream: { ...STREAM_LIMITS, ...settings?.stream },

@@ -11,6 +11,7 @@ export const TENANT_TABLES = [
   'idempotency_keys',
   'todos',
   'model_calls',
+  'key_spending',
   'api_keys',
   'stream_tickets',
 ];

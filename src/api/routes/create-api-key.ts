@@ -3,7 +3,6 @@ import { Refusal } from '../../contracts/refusal';
 import { createApiKey as create, type ApiKey } from '../../db/api-keys';
 import type { ApiDeps } from '../deps';
 import { keyView } from '../key-view';
-import type { Quotas } from '../rate-limits';
 import { route } from '../route';
 
 export function createApiKey({ settings }: ApiDeps) {
@@ -25,7 +24,7 @@ export function createApiKey({ settings }: ApiDeps) {
     async handle({ res, body, caller, records }) {
       const { name, scopes, expires_at, expires_in_s, limits = {} } = body;
       if (expires_at !== undefined) refusePast(expires_at);
-      refuseMore(limits, caller, settings.quotas);
+      refuseMore(limits, caller, { ...settings.quotas, usd_per_day: settings.usd_per_day ?? Infinity });
       const key = await create(records, caller.tenant, name, {
         scopes,
         limits,
@@ -49,9 +48,9 @@ function refusePast(expires_at: string): void {
 }
 
 /** Limits protect the service, so a key gives none that is above its own; only the operator does, by the command line. */
-function refuseMore(limits: KeyLimits, caller: ApiKey, quotas: Quotas): void {
-  const parts = (Object.keys(quotas) as (keyof Quotas)[]).flatMap((kind) => {
-    const own = caller.limits[kind] ?? quotas[kind];
+function refuseMore(limits: KeyLimits, caller: ApiKey, standard: Record<keyof KeyLimits, number>): void {
+  const parts = (Object.keys(standard) as (keyof KeyLimits)[]).flatMap((kind) => {
+    const own = caller.limits[kind] ?? standard[kind];
     if ((limits[kind] ?? 0) <= own) return [];
     return [{ pointer: `/limits/${kind}`, code: 'too_big', detail: `must be at most ${own}` }];
   });

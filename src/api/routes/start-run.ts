@@ -1,6 +1,8 @@
 import { Refusal } from '../../contracts/refusal';
 import { Run, SubmitRun } from '../../contracts/run';
+import type { Rules } from '../../contracts/rules';
 import { isTerminal } from '../../contracts/run-status';
+import type { ApiKey } from '../../db/api-keys';
 import type { RunRow } from '../../db/runs';
 import { checkPlan } from '../../planning/plan-check';
 import { submitRun } from '../../runs/submit';
@@ -107,6 +109,7 @@ async function submit(deps: ApiDeps, { req, res, body, caller, records }: Submit
     { records, starts: deps.starts, rules: deps.rules, open_runs: deps.settings.open_runs },
     {
       tenant: caller.tenant,
+      ...dayOf(caller, deps.settings),
       body,
       idempotency_key: idempotencyKey(req.headers['idempotency-key']),
       request_id,
@@ -118,6 +121,12 @@ async function submit(deps: ApiDeps, { req, res, body, caller, records }: Submit
   if (replayed) res.setHeader('Idempotent-Replayed', 'true');
   res.setHeader('Location', runView(run, deps.settings).urls.self);
   return run;
+}
+
+/** What the key may spend today; a run keeps what was so when it was taken. */
+function dayOf({ id: key_id, limits }: ApiKey, { usd_per_day }: ApiDeps['settings']): Pick<Rules, 'day'> {
+  const max_cost_usd = limits.usd_per_day ?? usd_per_day;
+  return max_cost_usd === null ? {} : { day: { key_id, max_cost_usd } };
 }
 
 /** A given plan is checked here, so that its author hears of every defect at once. */
