@@ -1,4 +1,5 @@
 import { firstDialect } from '../../../src/llm/dialect';
+import { eventually } from '../../support/eventually';
 import { scriptedProvider, type Answer, type ScriptedProvider } from '../../support/scripted-provider';
 import { endpointAt, FORMATTED, REQUEST, thrownBy } from './asking';
 
@@ -66,6 +67,19 @@ describe('A provider that does not', () => {
     expect(provider.requests.length).toBeLessThanOrEqual(15);
   });
 
+  test('is found by one call for another that was asked before', async () => {
+    let letGo = () => {};
+    const hold = new Promise<void>((resolve) => (letGo = resolve));
+    provider.answer({ ...NO_SCHEMA, hold }, NO_SCHEMA, NO_OBJECT, SUM, SUM);
+    const endpoint = endpointAt(provider.url);
+    const slow = endpoint.call(FORMATTED, options);
+    await eventually(() => provider.requests.length === 1);
+    await endpoint.call(FORMATTED, options);
+    letGo();
+    await slow;
+    expect(formats()).toEqual(['json_schema', 'json_schema', 'json_object', 'none', 'none']);
+  });
+
   test.each([
     ['another reason', refused('top_p is too large')],
     ['no reason', refused('')],
@@ -112,5 +126,15 @@ describe('The limit of tokens', () => {
     await endpoint.call(REQUEST, options);
     expect(limits()).toEqual([['max_tokens'], ['max_completion_tokens'], ['max_completion_tokens']]);
     expect(provider.requests[1]?.body.max_completion_tokens).toBe(500);
+  });
+
+  test('is not tried for ever where both names are refused', async () => {
+    provider.answer(
+      refused("'max_completion_tokens' or 'max_tokens'"),
+      refused("not 'max_completion_tokens'"),
+    );
+    expect(await thrownBy(endpointAt(provider.url).call(REQUEST, options))).toMatchObject({
+      code: 'model_request_refused',
+    });
   });
 });

@@ -62,6 +62,17 @@ describe('A streamed reply', () => {
     expect({ text: reply.text, pieces }).toEqual({ text: 'four', pieces: ['four'] });
   });
 
+  test('has its usage also where that comes before the end', async () => {
+    const usage = '{"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":1}}';
+    const end = '{"choices":[{"delta":{"content":"four"},"finish_reason":"stop"}]}';
+    provider.answer({ body: `data: ${usage}\n\ndata: ${end}\n\ndata: [DONE]\n\n` });
+    expect((await ask(provider.url)).reply.usage).toEqual({
+      input_tokens: 7,
+      output_tokens: 1,
+      cached_tokens: 0,
+    });
+  });
+
   test('is whole when it breaks after the model has finished; only its usage is lost', async () => {
     const { hold, letGo } = held();
     const body =
@@ -157,7 +168,7 @@ describe('A call that its caller stops', () => {
   });
 
   test('ends also when the last piece stopped it', async () => {
-    provider.answer({ text: 'four' });
+    provider.answer({ body: 'data: {"choices":[{"delta":{"content":"four"},"finish_reason":"stop"}]}\n\n' });
     const caller = new AbortController();
     const options = { signal: caller.signal, onText: () => caller.abort() };
     expect(await thrownBy(endpointAt(provider.url).call(REQUEST, options))).toBeInstanceOf(Interrupted);
