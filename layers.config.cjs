@@ -73,7 +73,7 @@ const folders = {
 /** Single files, and what they may import besides what their folder may. */
 const extra = {
   // Every setting, parsed once. Besides these files nobody may import it: what they build gets what it needs as arguments.
-  config: { values: ['contracts'], npm: ['zod'] },
+  config: { values: ['contracts', 'llm/endpoint-settings'], npm: ['zod'] },
   'process-end': { values: [], npm: [] },
   // Only these build: they read the settings and connect to what the rest gets handed in.
   'api/main': { values: ['config', 'process-end'], npm: ['@temporalio/client'] },

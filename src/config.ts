@@ -3,6 +3,8 @@ import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import type { Rules } from './contracts/rules';
+import { ModelKey, ModelList, ModelName, ModelUrl, readEndpoints } from './llm/endpoint-settings';
+import type { EndpointSettings } from './llm/endpoint-settings';
 
 /**
  * Every setting of Longhaul, with its default, unit and meaning. Environment only; this file alone reads it, and only main
@@ -121,6 +123,17 @@ const Settings = z.object({
     .default('')
     .transform((text) => text.split(',').filter((path) => path !== '')),
 
+  /** Key for OpenAI, or for the provider at OPENAI_BASE_URL. Without any model Longhaul works, but understands few goals. */
+  OPENAI_API_KEY: ModelKey.optional(),
+  /** Where models are asked that have no address of their own, `/v1` included; OpenAI when unset. */
+  OPENAI_BASE_URL: ModelUrl.optional(),
+  /** Names of the models there, by how capable they are. */
+  LONGHAUL_MODEL_SMALL: ModelName.optional(),
+  LONGHAUL_MODEL_MEDIUM: ModelName.optional(),
+  LONGHAUL_MODEL_LARGE: ModelName.optional(),
+  /** Several endpoints a tier, each with its own address, key and limits: YAML. */
+  LONGHAUL_MODELS: ModelList.optional(),
+
   /** Folder of the development stack's data and logs; only `npm start` and `npm run demo` look at it. `.longhaul` when unset. */
   LONGHAUL_HOME: z.string().optional(),
 
@@ -148,6 +161,8 @@ export interface Config extends Settings {
   drain_s: number;
   log: { level: Settings['LOG_LEVEL']; format: Settings['LONGHAUL_LOG_FORMAT']; log_goals: boolean };
   rules: Rules;
+  /** Empty: there is no language model. */
+  model_endpoints: EndpointSettings[];
   /** Words for the log: settings that have no meaning here. */
   warnings: string[];
 }
@@ -173,9 +188,9 @@ type Values = Record<string, string>;
 function configOf(env: NodeJS.ProcessEnv, alsoWrong: (values: Values) => string[]): Config {
   const values = withFiles(env);
   const parsed = Settings.safeParse(values);
-  const issues = parsed.success ? [] : parsed.error.issues;
-  const wrong = issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+  const wrong = parsed.error?.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`) ?? [];
   if ((values.NODE_ENV ?? 'production') === 'production') wrong.push(...alsoWrong(values));
+  const model_endpoints = parsed.success ? endpointsOf(parsed.data, wrong) : [];
   if (!parsed.success || wrong.length > 0) {
     throw new Error(`These settings are wrong:\n${wrong.map((line) => `  ${line}`).join('\n')}`);
   }
@@ -196,6 +211,7 @@ function configOf(env: NodeJS.ProcessEnv, alsoWrong: (values: Values) => string[
       log_goals: settings.LONGHAUL_LOG_GOALS,
     },
     rules: rulesOf(settings),
+    model_endpoints,
     warnings: unknownSettings(env),
   };
 }
@@ -244,6 +260,16 @@ export function settingNames(): string[] {
 /** What a child process inherits: the whole environment, with `more` on top. */
 export function inheritedEnvironment(more: Record<string, string> = {}): NodeJS.ProcessEnv {
   return { ...process.env, ...more };
+}
+
+/** What is wrong with several settings together joins what is wrong with single ones. */
+function endpointsOf(settings: Settings, wrong: string[]): EndpointSettings[] {
+  try {
+    return readEndpoints(settings);
+  } catch (error) {
+    wrong.push((error as Error).message);
+    return [];
+  }
 }
 
 function rulesOf(settings: Settings): Rules {
