@@ -46,6 +46,12 @@ function lineOf(seen: Seen, log_goals: boolean): Line | null {
         accepted ? 'plan accepted' : 'plan rejected by the judge',
       ];
     }
+    case 'run.usage': {
+      const { total: _total, delta } = fact.data;
+      return [delta, 'model replied'];
+    }
+    case 'run.budget_warning':
+      return [fact.data, 'run nears its budget'];
     case 'run.reopened':
       return [{ attempt: fact.data.attempt }, 'run reopened'];
     case 'run.completed':

@@ -1,4 +1,5 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
+import type { EventData } from '../contracts/event';
 import type { Seen } from './run-memory';
 
 /** Bounds of a plan's latency, seconds. */
@@ -32,11 +33,19 @@ export function createRunMetrics(register: Registry, tools: readonly string[]): 
         metrics.statuses.inc({ status: verb });
         metrics.runs.observe({ status: verb }, age_s);
         break;
-      case 'plan.started':
-        if (fact.data.round > 1) metrics.replans.inc();
+      case 'plan.created':
+      case 'plan.rejected':
+        if (fact.data.version > 1) metrics.replans.inc();
         break;
       case 'judge.verdict':
         metrics.confidence.observe(fact.data.confidence);
+        if (fact.data.degraded) metrics.standIns.inc({ part: fact.data.degraded.part });
+        break;
+      case 'generation.completed':
+        if (fact.data.degraded) metrics.standIns.inc({ part: fact.data.degraded.part });
+        break;
+      case 'run.usage':
+        countReply(metrics, fact.data.delta);
         break;
       default:
         if (noun === 'step' && verb !== 'started') {
@@ -44,6 +53,17 @@ export function createRunMetrics(register: Registry, tools: readonly string[]): 
         }
     }
   };
+}
+
+function countReply(
+  { replies, tokens, cost }: ReturnType<typeof seriesOf>,
+  { purpose, input_tokens, output_tokens, cached_tokens, cost_usd }: EventData['run.usage']['delta'],
+): void {
+  replies.inc({ purpose });
+  tokens.inc({ purpose, kind: 'input' }, input_tokens);
+  tokens.inc({ purpose, kind: 'output' }, output_tokens);
+  tokens.inc({ purpose, kind: 'cached' }, cached_tokens);
+  if (cost_usd !== null) cost.inc({ purpose }, cost_usd);
 }
 
 function seriesOf(register: Registry) {
@@ -82,7 +102,31 @@ function seriesOf(register: Registry) {
     }),
     replans: new Counter({
       name: 'replans_total',
-      help: 'Rounds of planning after the first one.',
+      help: 'Plans that were drawn after the first one of their run.',
+      registers,
+    }),
+    replies: new Counter({
+      name: 'model_replies_total',
+      help: 'Replies of language models that were bought.',
+      labelNames: ['purpose'],
+      registers,
+    }),
+    tokens: new Counter({
+      name: 'model_tokens_total',
+      help: 'Tokens of bought replies; cached ones are among those of the input.',
+      labelNames: ['purpose', 'kind'],
+      registers,
+    }),
+    cost: new Counter({
+      name: 'model_cost_usd_total',
+      help: 'What bought replies cost, where the price is known.',
+      labelNames: ['purpose'],
+      registers,
+    }),
+    standIns: new Counter({
+      name: 'model_stand_ins_total',
+      help: 'Verdicts and answers for which rules or a template stood in for a model.',
+      labelNames: ['part'],
       registers,
     }),
     confidence: new Histogram({
