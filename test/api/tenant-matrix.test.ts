@@ -7,7 +7,8 @@ import { startApiServer, type ApiServer, type RequestOptions } from '../support/
 import { depsWith, plannedRun } from '../support/activities';
 import { everything } from '../support/everything';
 import { COMPLETED } from '../support/runs';
-import { openWs } from '../support/stream-readers';
+import { eventually } from '../support/eventually';
+import { openWs, told } from '../support/stream-readers';
 
 /** Ids that nothing has. */
 const UNKNOWN = { run: 'run_01ARZ3NDEKTSV4RRFFQ69G5FAV', key: 'key_01ARZ3NDEKTSV4RRFFQ69G5FAV' };
@@ -174,18 +175,38 @@ describe('a key of another tenant', () => {
   test.each(SOCKETS)('learns nothing at the WebSocket %s', async (path) => {
     const run_id = await ownId({ asks: [] });
     const before = await everything(api);
-    const told = async (id: string, key: string) => {
+    const said = async (id: string, key: string) => {
       statements = 0;
       const reader = await openWs(api, addressOf(path, id, { asks: [] }), { key });
       const closed = await reader.closed();
       return { closed, statements, texts: reader.texts.map((text) => text.replaceAll(id, '')) };
     };
-    const foreign = await told(run_id, keys.foreign);
+    const foreign = await said(run_id, keys.foreign);
     expect(foreign.closed[0]).toBe(4404);
-    expect(foreign).toEqual(await told(UNKNOWN.run, keys.foreign));
-    expect(foreign).toEqual(await told(UNKNOWN.run, keys.own));
+    expect(foreign).toEqual(await said(UNKNOWN.run, keys.foreign));
+    expect(foreign).toEqual(await said(UNKNOWN.run, keys.own));
     expect(await everything(api)).toBe(before);
-    expect((await told(run_id, keys.own)).closed[0]).toBe(1000);
+    expect((await said(run_id, keys.own)).closed[0]).toBe(1000);
+  });
+
+  test('learns nothing by subscribing over the WebSocket of many runs', async () => {
+    const run_id = await ownId({ asks: [] });
+    const before = await everything(api);
+    const answer = async (id: string, key: string) => {
+      statements = 0;
+      const reader = await openWs(api, '/v1/stream', { key });
+      await told(reader, 'welcome');
+      reader.send({ type: 'subscribe', sub: 'mine', run_id: id });
+      const frame = await eventually(() => reader.frames().find(({ sub }) => sub === 'mine'));
+      reader.socket.terminate();
+      return { ...frame, statements };
+    };
+    const foreign = await answer(run_id, keys.foreign);
+    expect(foreign).toMatchObject({ type: 'error', code: 'not_found' });
+    expect(foreign).toEqual(await answer(UNKNOWN.run, keys.foreign));
+    expect(foreign).toEqual(await answer(UNKNOWN.run, keys.own));
+    expect(await everything(api)).toBe(before);
+    expect(await answer(run_id, keys.own)).toMatchObject({ type: 'subscribed' });
   });
 
   test('learns nothing from cursors', async () => {
