@@ -119,6 +119,9 @@ const Settings = z.object({
     .default('')
     .transform((text) => text.split(',').filter((path) => path !== '')),
 
+  /** What models cost, over the prices that are shipped: YAML as in `prices.yaml`. */
+  LONGHAUL_PRICES: z.string().optional(),
+
   /** Folder of the development stack's data and logs; only `npm start` and `npm run demo` look at it. `.longhaul` when unset. */
   LONGHAUL_HOME: z.string().optional(),
 
