@@ -85,6 +85,7 @@ describe('the breaker that all workers share', () => {
     await eventually(() => endpoint.requests.length === 6);
     caller.abort();
     await stopped;
+    expect(await standing(pools[1])).toEqual({ one: ['half_open', 0] });
     expect(await ask(pools[1])).toBe('back');
   });
 
@@ -228,7 +229,9 @@ describe('the limits that all workers share', () => {
 
   test('are not touched by a call that was stopped before it began', async () => {
     const pool = worker([pooled('small', scriptedEndpoint('one'))]);
-    await expect(ask(pool, { signal: AbortSignal.abort() })).rejects.toThrow(Interrupted);
+    const uncalled = jest.fn(() => Promise.resolve());
+    await expect(ask(pool, { signal: AbortSignal.abort(), before: uncalled })).rejects.toThrow(Interrupted);
+    expect(uncalled).not.toHaveBeenCalled();
     const during = new AbortController();
     const before = () => Promise.resolve(during.abort());
     await expect(ask(pool, { signal: during.signal, before })).rejects.toThrow(Interrupted);
