@@ -133,6 +133,8 @@ const Settings = z.object({
   LONGHAUL_MODEL_LARGE: ModelName.optional(),
   /** Several endpoints a tier, each with its own address, key and limits: YAML. */
   LONGHAUL_MODELS: ModelList.optional(),
+  /** What models cost, over the prices that are shipped: YAML as in `prices.yaml`. */
+  LONGHAUL_PRICES: z.string().optional(),
 
   /** Folder of the development stack's data and logs; only `npm start` and `npm run demo` look at it. `.longhaul` when unset. */
   LONGHAUL_HOME: z.string().optional(),
