@@ -6,7 +6,7 @@ import type { Read } from './reading/read-reply';
 
 /** How much of an unreadable reply the model is shown again, characters: enough to see its mistake. */
 const MAX_SHOWN_REPLY_CHARS = 4_000;
-/** The same of what was wrong with it. */
+/** Longest word on what was wrong with it, characters: the first of a thousand mistakes show what kind they are. */
 const MAX_PROBLEM_CHARS = 1_000;
 
 /** A question, and how its reply is read. */
@@ -24,20 +24,25 @@ export interface Question<T> {
 
 /**
  * Asks, and once more when the reply cannot be read: the model sees its reply and what was wrong with it.
- * @returns what was read, or what was wrong with the second reply. @throws what `ask` throws.
+ * @returns what was read, or what was wrong with the second reply, in bounds. @throws what `ask` throws.
  */
 export async function askReadably<T>(ask: Ask, question: Question<T>): Promise<Read<T>> {
-  const { prompt, values, asked, read, onText } = question;
+  const { prompt, values, asked, onText } = question;
   const messages: Message[] = [
     { role: 'system', content: prompt.system },
     { role: 'user', content: render(prompt.user, values) },
   ];
   const first = await ask({ ...asked, messages }, onText);
-  const reading = read(first.text);
+  const reading = readBounded(question, first.text);
   if (reading.ok) return reading;
   question.onAgain?.();
   const again = [...messages, ...correction(prompt, first.text, reading.problem)];
-  return read((await ask({ ...asked, messages: again }, onText)).text);
+  return readBounded(question, (await ask({ ...asked, messages: again }, onText)).text);
+}
+
+function readBounded<T>({ read }: Question<T>, text: string): Read<T> {
+  const reading = read(text);
+  return reading.ok ? reading : { ok: false, problem: clip(reading.problem, MAX_PROBLEM_CHARS) };
 }
 
 function correction(prompt: Prompt, reply: string, problem: string): Message[] {
@@ -45,7 +50,7 @@ function correction(prompt: Prompt, reply: string, problem: string): Message[] {
   return [
     // Providers refuse a message without content.
     { role: 'assistant', content: shown.trim() === '' ? '(nothing)' : shown },
-    { role: 'user', content: render(prompt.corrective, { problem: clip(problem, MAX_PROBLEM_CHARS) }) },
+    { role: 'user', content: render(prompt.corrective, { problem }) },
   ];
 }
 

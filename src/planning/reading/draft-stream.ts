@@ -74,7 +74,6 @@ export class DraftStream {
   private open(char: string): void {
     if (this.depth === 0 && char === '[') return;
     this.depth += 1;
-    if (this.depth === ROOT) this.key = '';
     if (this.depth === LIST) this.inList = char === '[' && this.key === KEY;
     if (this.depth === STEP && this.inList && char === '{') this.step = '';
   }

@@ -8,8 +8,6 @@ import { readReply, type Read } from './read-reply';
 export const MAX_DRAFTED_STEPS = 1_000;
 /** Longest `not_possible`, characters: it ends as the message of a failure. */
 const MAX_DETAIL_CHARS = 1_000;
-/** Wrong places that a problem names: the model needs to see the kind of its mistake, not each of a thousand. */
-const MAX_NAMED = 5;
 
 /** A step as a model must write it. A missing input is more likely a forgotten one than the wish for none. */
 const DraftedStep = Step.extend({ input: z.record(z.string(), z.unknown()) });
@@ -49,10 +47,8 @@ function readSteps(steps: unknown): Read<Draft> {
     return { ok: false, problem: `steps: there are more than ${MAX_DRAFTED_STEPS}.` };
   const parsed = z.array(DraftedStep).safeParse(steps);
   if (parsed.success) return { ok: true, value: { kind: 'plan', steps: parsed.data } };
-  const named = parsed.error.issues
-    .slice(0, MAX_NAMED)
-    .map(({ path, message }) => `steps.${path.join('.')}: ${message}`);
-  return { ok: false, problem: named.join('\n') };
+  const wrong = parsed.error.issues.map(({ path, message }) => `steps.${path.join('.')}: ${message}`);
+  return { ok: false, problem: wrong.join('\n') };
 }
 
 function draftSchema(): Record<string, unknown> {

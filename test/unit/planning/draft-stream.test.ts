@@ -32,6 +32,7 @@ describe('draft stream', () => {
       'in a fence, after prose with braces and quotes',
       `It's {step_1} "so":\n\`\`\`json\n${PLAN}\n\`\`\`\nDone {"steps"}`,
     ],
+    ['after a lone quote and closing brackets', `A 12" board ]}:\n${PLAN}`],
     [
       'after other fields',
       `{"a":{"steps":[{"id":"no","tool":"no","input":{}}]},"stepsx":[{}],"step":[[{}]],"steps":${JSON.stringify(STEPS)},"z":1}`,

@@ -29,7 +29,7 @@ describe('reading a reply', () => {
     ['two broken objects', '{"a":1,} {"a":2,}', 'not valid'],
     ['an object that ends too early', '{"a":[{"b":1},', 'not closed'],
     ['a whole object and one that is cut', '{"a":1} {"a":2', 'not closed'],
-    ['brackets that do not match', '{"a":[1}', 'not closed'],
+    ['brackets that do not match', '{"a":[1}}', 'not closed'],
     ['items left out by dots', '{"a":[1, ...]}', 'not valid'],
     ['an object that makes no sense', '{:}:}', 'not valid'],
     ['too many levels', nested(40), 'deeper than 32'],

@@ -90,5 +90,6 @@ describe('rendering', () => {
   test('fails without a value, also for names that every object has', () => {
     expect(() => render(text('{{goal}}'), {})).toThrow('No value is given for {{goal}}.');
     expect(() => render(text('{{constructor}}'), {})).toThrow('{{constructor}}');
+    expect(() => render(text('{{__proto__}}'), {})).toThrow('{{__proto__}}');
   });
 });
