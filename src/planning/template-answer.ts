@@ -2,7 +2,7 @@ import type { EndedStep } from '../contracts/ended-step';
 import type { AnswerRequest, AnswerWriter } from './answer-writer';
 
 /** Longest answer, bytes of UTF-8. */
-const MAX_BYTES = 20_000;
+export const MAX_ANSWER_BYTES = 20_000;
 /** Kept free for the line that says how much was cut. */
 const CUT_BYTES = 100;
 const MAX_LINE_CHARS = 2_000;
@@ -98,7 +98,7 @@ function bounded(lines: readonly string[]): string {
   let bytes = 0;
   for (const line of lines.map(clip)) {
     bytes += Buffer.byteLength(line) + 1;
-    if (bytes > MAX_BYTES - CUT_BYTES) {
+    if (bytes > MAX_ANSWER_BYTES - CUT_BYTES) {
       return [
         ...kept,
         `… cut: ${lines.length - kept.length} more lines are in the outputs of the steps.`,
