@@ -45,7 +45,7 @@ const folders = {
   planning: {
     values: ['contracts', 'prompts', 'db'],
     types: ['llm', 'tools', 'knowledge'],
-    npm: ['ajv', 'jsonrepair', 'partial-json', 'zod'],
+    npm: ['ajv', 'jsonrepair', 'zod'],
   },
   llm: { values: ['contracts', 'db'], npm: ['openai', 'yaml', 'zod'] },
   tools: { values: ['contracts', 'db'], types: ['knowledge', 'llm'], npm: ['zod'] },
@@ -76,9 +76,10 @@ const extra = {
   config: { values: ['contracts', 'llm/endpoint-settings'], npm: ['zod'] },
   'process-end': { values: [], npm: [] },
   // Only these build: they read the settings and connect to what the rest gets handed in.
-  'api/main': { values: ['config', 'process-end'], npm: ['@temporalio/client'] },
+  'api/main': { values: ['config', 'process-end', 'llm/endpoint-states'], npm: ['@temporalio/client'] },
   'workers/main': { values: ['config', 'process-end'], npm: [] },
   'workers/run-workers': { values: ['config', 'process-end'], npm: ['@temporalio/client'] },
+  'workers/brain': { values: ['config'], npm: [] },
   'workers/build-bundle': { values: ['process-end'], npm: [] },
   'cli/program': { values: ['config'], npm: [] },
   'dev/main': { values: ['config'], npm: [] },

@@ -7,6 +7,7 @@ import type { Database } from '../db/database';
 import type { Admission } from '../db/stream-tickets';
 import type { EventHub } from '../events/hub';
 import type { InputCheck } from '../planning/input-check';
+import type { Breaker } from '../contracts/model-endpoint';
 import type { RateLimit } from '../contracts/rate-limit';
 import type { Rules } from '../contracts/rules';
 import type { RunStarts } from '../runs/run-starts';
@@ -50,8 +51,12 @@ export interface ApiDeps {
   settings: ApiSettings;
   /** Aborted when the process begins to stop. */
   stopping: AbortController;
-  /** What `/readyz` looks at; each throws when its part is not well. */
-  checks: { postgres(): Promise<void>; temporal(): Promise<void> };
+  /** What `/readyz` looks at; each throws when its part is not well. `models`: the breaker of each endpoint. */
+  checks: {
+    postgres(): Promise<void>;
+    temporal(): Promise<void>;
+    models(): Promise<Record<string, Breaker['state']>>;
+  };
 }
 
 export interface ApiSettings {

@@ -5,6 +5,7 @@ import { openDatabase, type Database } from '../db/database';
 import { missingMigrations } from '../db/migrate';
 import { queueAge } from '../db/runs';
 import { useStreamTicket } from '../db/stream-tickets';
+import { createEndpointStates, endpointKey } from '../llm/endpoint-states';
 import { EventHub } from '../events/hub';
 import { createInputCheck } from '../planning/input-check';
 import { endWithin, runToEnd, stopRequest } from '../process-end';
@@ -125,7 +126,7 @@ function makeApi(
     register,
     settings,
     stopping: new AbortController(),
-    checks: checksOf(db, connection),
+    checks: checksOf(db, connection, config.model_endpoints),
   };
   return {
     deps,
@@ -178,8 +179,18 @@ function settingsOf(config: Config): ApiDeps['settings'] {
   };
 }
 
-function checksOf(db: Database, connection: Connection): ApiDeps['checks'] {
+function checksOf(
+  db: Database,
+  connection: Connection,
+  endpoints: Config['model_endpoints'],
+): ApiDeps['checks'] {
+  const states = createEndpointStates({ db });
   return {
+    models: async () => {
+      const keys = endpoints.map(({ base_url, model }) => endpointKey(base_url, model));
+      const breakers = await states.breakers(keys);
+      return Object.fromEntries(endpoints.map(({ name }, index) => [name, breakers.get(keys[index]!)!]));
+    },
     postgres: () => checkSchema(db),
     temporal: async () => {
       await connection.withDeadline(Date.now() + 1_000, () => connection.workflowService.getSystemInfo({}));

@@ -10,10 +10,12 @@ export interface ProcessSources {
   caches: Record<string, () => number>;
   /** Age of the oldest run that no worker has begun, seconds; 0 when there is none. */
   queueAge?: () => Promise<number>;
+  /** How the endpoints of models stand. */
+  models?: () => Promise<{ name: string; state: string; in_flight: number }[]>;
 }
 
 /** Memory, CPU and event loop of this process (the default metrics of prom-client), its pool and its caches. */
-export function watchProcess(register: Registry, { pool, caches, queueAge }: ProcessSources): void {
+export function watchProcess(register: Registry, { pool, caches, queueAge, models }: ProcessSources): void {
   const registers = [register];
   collectDefaultMetrics({ register });
   new Gauge({
@@ -45,6 +47,7 @@ export function watchProcess(register: Registry, { pool, caches, queueAge }: Pro
     },
   });
   if (queueAge !== undefined) watchQueue(register, queueAge);
+  if (models !== undefined) watchModels(register, models);
 }
 
 function watchQueue(register: Registry, queueAge: () => Promise<number>): void {
@@ -61,6 +64,32 @@ function watchQueue(register: Registry, queueAge: () => Promise<number>): void {
         (age) => this.set(age),
         () => this.remove(),
       );
+    },
+  });
+}
+
+/** One series an endpoint and state, so that a board can count those that are open. */
+function watchModels(register: Registry, models: NonNullable<ProcessSources['models']>): void {
+  const registers = [register];
+  const calls = new Gauge({
+    name: 'model_calls_in_flight',
+    help: 'Calls of this process under way, by endpoint.',
+    labelNames: ['endpoint'],
+    registers,
+  });
+  new Gauge({
+    name: 'model_endpoint_state',
+    help: '1 for the state of the breaker of an endpoint, as all workers see it.',
+    labelNames: ['endpoint', 'state'],
+    registers,
+    async collect() {
+      // Postgres away: no state is better than an old one.
+      const standings = await models().catch(() => []);
+      this.reset();
+      for (const { name, state, in_flight } of standings) {
+        this.set({ endpoint: name, state }, 1);
+        calls.set({ endpoint: name }, in_flight);
+      }
     },
   });
 }

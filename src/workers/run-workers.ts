@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { NativeConnection, Runtime, type RuntimeOptions, type Worker } from '@temporalio/worker';
-import { createActivities, type ActivityDeps } from '../activities';
+import { createActivities } from '../activities';
 import type { Config } from '../config';
 import { connectionOptions, openDatabase, type Database } from '../db/database';
 import { createInputCheck } from '../planning/input-check';
@@ -10,6 +10,7 @@ import { stopRequest } from '../process-end';
 import type { Logger } from '../telemetry/logger';
 import { createTelemetry, type Telemetry } from '../telemetry/telemetry';
 import { loadTools } from '../tools/load-tools';
+import type { Brain } from './brain';
 import { createWorker } from './create-worker';
 import { freeLoopbackAddress, serveMetrics, type MetricsServer } from './serve-metrics';
 import { temporalLog } from './temporal-log';
@@ -17,11 +18,11 @@ import { temporalLog } from './temporal-log';
 /** Pause between two tries to reach Temporal at the start, milliseconds. */
 const CONNECT_EVERY_MS = 500;
 
-/** Who plans, judges and answers. */
-export type Brain = Pick<ActivityDeps, 'planner' | 'judge' | 'writer' | 'minds'>;
-
 /** Runs the workers of a process, one per role, until it is told to stop; then lets go of what it does in good order. */
-export async function runWorkers(config: Config, brain: Brain): Promise<void> {
+export async function runWorkers(
+  config: Config,
+  createBrain: (config: Config, db: Database) => Brain,
+): Promise<void> {
   const tools = loadTools(config.LONGHAUL_TOOL_PACKS);
   const telemetry = createTelemetry({ ...config.log, name: 'worker', tools: tools.catalogue.names() });
   const { log, context } = telemetry;
@@ -35,11 +36,16 @@ export async function runWorkers(config: Config, brain: Brain): Promise<void> {
     onFacts: telemetry.onFacts,
     onIdleError: (err) => log.warn({ err }, 'A connection to Postgres was lost.'),
   });
+  const brain = createBrain(config, db);
   const connection = await connect(config, log, stop);
   if (connection === null) return end(db, metrics);
   const checkInput = createInputCheck();
-  telemetry.watch({ pool: db.connections, caches: { input_schemas: checkInput.compiled } });
-  const activities = createActivities({ db, tools, checkInput, ...brain });
+  telemetry.watch({
+    pool: db.connections,
+    caches: { input_schemas: checkInput.compiled },
+    ...(brain.pool && { models: brain.pool.states }),
+  });
+  const activities = createActivities({ db, tools, checkInput, ...brain.parts });
   const workers = await Promise.all(
     config.LONGHAUL_ROLES.map((role) =>
       createWorker(role, {

@@ -165,6 +165,7 @@ export async function startApiServer({
     },
     stopping: new AbortController(),
     checks: {
+      models: () => Promise.resolve({}),
       postgres: async () => void (await db.query('select 1')),
       temporal: async () => {
         if (workflows.away) throw new Error('Temporal is away.');

@@ -7,17 +7,20 @@ import { PLANTED } from './planted-plans';
 
 /** A worker whose planner draws planted plans: what a careless model might answer. The judge is the real one. */
 runToEnd('worker', () =>
-  runWorkers(loadConfig(), {
-    planner: {
-      source: 'pattern',
-      draft({ goal }) {
-        const planted = PLANTED.find((plan) => plan.goal === goal);
-        if (planted === undefined) throw new Error(`Nobody planted a plan for: ${goal}`);
-        return Promise.resolve({ kind: 'plan', steps: planted.steps });
+  runWorkers(loadConfig(), () => ({
+    pool: null,
+    parts: {
+      planner: {
+        source: 'pattern',
+        draft({ goal }) {
+          const planted = PLANTED.find((plan) => plan.goal === goal);
+          if (planted === undefined) throw new Error(`Nobody planted a plan for: ${goal}`);
+          return Promise.resolve({ kind: 'plan', steps: planted.steps });
+        },
       },
+      judge: createRuleJudge(),
+      writer: createTemplateAnswer(),
+      minds: null,
     },
-    judge: createRuleJudge(),
-    writer: createTemplateAnswer(),
-    minds: null,
-  }),
+  })),
 );

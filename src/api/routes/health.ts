@@ -11,6 +11,10 @@ const Readyz = z
   .strictObject({
     status: z.enum(['ok', 'degraded', 'unavailable', 'draining']),
     checks: z.strictObject({ postgres: Outcome, temporal: Outcome }).optional(),
+    models: z
+      .record(z.string(), z.enum(['closed', 'half_open', 'open']))
+      .optional()
+      .meta({ description: 'The breaker of each endpoint of a model: `open` is left alone for a while.' }),
   })
   .meta({ id: 'Readiness' });
 
@@ -28,7 +32,7 @@ export function healthz() {
   });
 }
 
-/** Temporal away is said, but is no reason to turn clients away: runs are taken and started later. Who is about to stop looks no further. */
+/** A model away, or Temporal, is said, but is no reason to turn clients away: runs are taken and started later. Who is about to stop looks no further. */
 export function readyz({ checks, stopping }: ApiDeps) {
   return route({
     method: 'get',
@@ -45,12 +49,14 @@ export function readyz({ checks, stopping }: ApiDeps) {
     },
     async handle({ res }) {
       if (stopping.signal.aborted) return void res.status(503).json({ status: 'draining' });
-      const [postgres, temporal] = await Promise.all([
+      const [postgres, temporal, models] = await Promise.all([
         outcomeOf(checks.postgres),
         outcomeOf(checks.temporal),
+        checks.models().catch(() => ({})), // Postgres says it, if it can
       ]);
+      const said = Object.keys(models).length > 0 ? { models } : {};
       const status = postgres !== 'ok' ? 'unavailable' : temporal !== 'ok' ? 'degraded' : 'ok';
-      res.status(postgres === 'ok' ? 200 : 503).json({ status, checks: { postgres, temporal } });
+      res.status(postgres === 'ok' ? 200 : 503).json({ status, checks: { postgres, temporal }, ...said });
     },
   });
 }
