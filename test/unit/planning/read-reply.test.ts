@@ -31,6 +31,7 @@ describe('reading a reply', () => {
     ['a whole object and one that is cut', '{"a":1} {"a":2', 'not closed'],
     ['brackets that do not match', '{"a":[1}}', 'not closed'],
     ['items left out by dots', '{"a":[1, ...]}', 'not valid'],
+    ['a broken object that is too long to be mended', `{"a":"${'x'.repeat(40_000)}",}`, 'not valid'],
     ['an object that makes no sense', '{:}:}', 'not valid'],
     ['too many levels', nested(40), 'deeper than 32'],
     ['too many levels in a fence', `\`\`\`${nested(40)}\`\`\``, 'deeper than 32'],
