@@ -196,14 +196,13 @@ function isTooLong(error: unknown): boolean {
   return error instanceof Refusal && error.code === 'context_too_long';
 }
 
-/** Names the endpoints, and when it makes sense to ask again: a limit passes by itself, so one of them is enough to wait for. */
+/** Names the endpoints, and when the first may be asked again. One that is only at its limit is there: then it is worth waiting for. */
 function nobodyMayBeAsked(denials: readonly { name: string; denial: Denial }[]): Refusal {
-  const limited = denials.filter(({ denial }) => denial.why !== 'open');
-  const awaited = limited.length > 0 ? limited : denials;
-  const retry_after_ms = Math.ceil(Math.min(...awaited.map(({ denial }) => denial.retry_after_ms)));
+  const limited = denials.some(({ denial }) => denial.why !== 'open');
+  const retry_after_ms = Math.ceil(Math.min(...denials.map(({ denial }) => denial.retry_after_ms)));
   const each = denials.map(({ name, denial }) => `${name} ${standingOf(denial)}`).join('; ');
   return new Refusal(
-    limited.length > 0 ? 'model_rate_limited' : 'provider_unavailable',
+    limited ? 'model_rate_limited' : 'provider_unavailable',
     `No model may be asked now: ${each}.`,
     [],
     { retry_after_ms },

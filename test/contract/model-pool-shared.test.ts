@@ -177,7 +177,7 @@ describe('the limits that all workers share', () => {
     expect(await ask(pools[0])).toBe('made');
   });
 
-  test('lead to the next endpoint, and are what is waited for where another is left alone', async () => {
+  test('lead to the next endpoint, and are worth waiting for where the others are left alone', async () => {
     const failures = times(5, () => failing('model_overloaded'));
     const pool = worker([
       pooled('small', scriptedEndpoint('down', failures)),
@@ -193,9 +193,16 @@ describe('the limits that all workers share', () => {
     for (const text of ['one', 'two', 'large', 'large', 'large']) expect(await ask(pool)).toBe(text);
     const without_large = worker([
       pooled('small', scriptedEndpoint('down')),
-      pooled('medium', scriptedEndpoint('full'), { per_minute: 2 }),
+      pooled('medium', scriptedEndpoint('full'), { max_parallel: 0 }),
     ]);
-    expect((await refused(ask(without_large))).code).toBe('model_rate_limited');
+    for (const [later_ms, retry_after_ms] of [
+      [30_000, 1_000], // a slot may be free sooner
+      [29_500, 500], // the one that is left alone may be asked sooner
+    ] as const) {
+      workers.now += later_ms;
+      const { code, more } = await refused(ask(without_large));
+      expect([code, more]).toEqual(['model_rate_limited', { retry_after_ms }]);
+    }
   });
 
   test('free the slot of a killed worker when its lease ends, and not before', async () => {
