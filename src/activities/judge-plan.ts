@@ -42,7 +42,7 @@ async function judge(
 ): Promise<{ decision: Decision; degraded?: Degraded }> {
   const { round } = ref;
   const same = run.rounds.find((one) => one.version < round && one.content_hash === content_hash);
-  if (same?.verdict != null)
+  if (same !== undefined && same.verdict !== null)
     return { decision: decisionOn(same.verdict, same.judged_by ?? 'unknown', run.rules, round) };
 
   const judgeable = { run, round, steps };

@@ -39,8 +39,9 @@ export interface Proposal {
 
 /** The outcome of a round that is stored and counts: a failure of an older attempt of the run does not. */
 export function storedRound(run: Planned, { round }: RoundRef): PlanRow | undefined {
-  const stored = run.rounds.find(({ version }) => version === round);
-  return stored?.failure != null && stored.attempt < run.attempt ? undefined : stored;
+  return run.rounds.find(
+    ({ version, failure, attempt }) => version === round && (failure === null || attempt === run.attempt),
+  );
 }
 
 /** Checks a proposal, has it judged at once where an instant judge is to, and stores the outcome of the round, unless another worker has. */

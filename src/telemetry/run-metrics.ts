@@ -13,7 +13,7 @@ const OTHER = 'other';
 /** Metrics of runs, made of the facts that this process appended. Over all processes they add up to the whole. */
 export function createRunMetrics(register: Registry, tools: readonly string[]): (seen: Seen) => void {
   const known = new Set(tools);
-  const metrics = seriesOf(register);
+  const metrics = { ...seriesOf(register), ...modelSeriesOf(register) };
   return ({ fact, tool, phase_over, age_s }) => {
     metrics.events.inc();
     if (phase_over !== null) metrics.phases.observe({ phase: phase_over.phase }, phase_over.duration_s);
@@ -56,7 +56,7 @@ export function createRunMetrics(register: Registry, tools: readonly string[]): 
 }
 
 function countReply(
-  { replies, tokens, cost }: ReturnType<typeof seriesOf>,
+  { replies, tokens, cost }: ReturnType<typeof modelSeriesOf>,
   { purpose, input_tokens, output_tokens, cached_tokens, cost_usd }: EventData['run.usage']['delta'],
 ): void {
   replies.inc({ purpose });
@@ -105,6 +105,24 @@ function seriesOf(register: Registry) {
       help: 'Plans that were drawn after the first one of their run.',
       registers,
     }),
+    confidence: new Histogram({
+      name: 'judge_confidence',
+      help: 'Confidence of verdicts, 0 to 1.',
+      buckets: CONFIDENCE,
+      registers,
+    }),
+    steps: new Counter({
+      name: 'step_executions_total',
+      help: 'What starts of steps came to, and steps that never started, by tool and status.',
+      labelNames: ['tool', 'status'],
+      registers,
+    }),
+  };
+}
+
+function modelSeriesOf(register: Registry) {
+  const registers = [register];
+  return {
     replies: new Counter({
       name: 'model_replies_total',
       help: 'Replies of language models that were bought.',
@@ -127,18 +145,6 @@ function seriesOf(register: Registry) {
       name: 'model_stand_ins_total',
       help: 'Verdicts and answers for which rules or a template stood in for a model.',
       labelNames: ['part'],
-      registers,
-    }),
-    confidence: new Histogram({
-      name: 'judge_confidence',
-      help: 'Confidence of verdicts, 0 to 1.',
-      buckets: CONFIDENCE,
-      registers,
-    }),
-    steps: new Counter({
-      name: 'step_executions_total',
-      help: 'What starts of steps came to, and steps that never started, by tool and status.',
-      labelNames: ['tool', 'status'],
       registers,
     }),
   };

@@ -1,6 +1,6 @@
 import { Interrupted } from '../../src/contracts/interrupted';
 import type { Usage } from '../../src/contracts/model';
-import { Refusal } from '../../src/contracts/refusal';
+import type { Refusal } from '../../src/contracts/refusal';
 import type { Endpoint, ModelReply, ModelRequest, Models, Pricing } from '../../src/llm/model';
 import type { Ask } from '../../src/llm/ask';
 

@@ -1,9 +1,4 @@
-import {
-  scriptedProvider,
-  type Answer,
-  type ProviderRequest,
-  type ScriptedProvider,
-} from '../support/scripted-provider';
+import { scriptedProvider, type ScriptedProvider } from '../support/scripted-provider';
 import { startSystem, type System } from '../support/stack';
 
 const GOAL = 'How many apples do I get for 84 euros at 7 euros a dozen? Note the number for the market.';
@@ -15,9 +10,6 @@ const PLAN = {
 };
 const GOOD = { is_valid: true, confidence: 0.95, issues: [], suggestions: [] };
 const BAD = { is_valid: false, confidence: 0.9, issues: ['It notes nothing.'], suggestions: ['Add a todo.'] };
-
-/** What a question is for, as its format says. */
-const purposeOf = ({ body }: ProviderRequest) => body.response_format?.json_schema?.name ?? 'answer';
 
 describe('A run that asks models', () => {
   let system: System;
