@@ -5,6 +5,11 @@ import { openDatabase, type Database } from '../db/database';
 import { missingMigrations } from '../db/migrate';
 import { queueAge } from '../db/runs';
 import { useStreamTicket } from '../db/stream-tickets';
+import { loadPrices } from '../llm/prices';
+import { createPricing } from '../llm/pricing';
+import { forecastAnswers } from '../planning/forecast-answer';
+import { ANSWER_TIER } from '../planning/model-answer';
+import { loadPrompts } from '../prompts/load-prompts';
 import { createEndpointStates, endpointKey } from '../llm/endpoint-states';
 import { EventHub } from '../events/hub';
 import { createInputCheck } from '../planning/input-check';
@@ -120,6 +125,7 @@ function makeApi(
     tools,
     checkInput,
     rules: config.rules,
+    forecastAnswer: forecastOf(config),
     log,
     context,
     metrics,
@@ -177,6 +183,18 @@ function settingsOf(config: Config): ApiDeps['settings'] {
     temporal_ui_url: config.LONGHAUL_TEMPORAL_UI_URL,
     stream: { ...STREAM_LIMITS, per_key: config.LONGHAUL_STREAMS_PER_KEY },
   };
+}
+
+/** As the workers will ask (workers/brain.ts), so that what is said here is what it may come to. */
+function forecastOf({ model_endpoints, LONGHAUL_PRICES }: Config): ApiDeps['forecastAnswer'] {
+  if (model_endpoints.length === 0) return () => null;
+  const names = model_endpoints.map(({ model }) => model);
+  return forecastAnswers({
+    prompt: loadPrompts().answer,
+    tier: ANSWER_TIER,
+    prices: createPricing(loadPrices(LONGHAUL_PRICES), names),
+    timeout_s: Math.max(...model_endpoints.map(({ timeout_s }) => timeout_s)),
+  });
 }
 
 function checksOf(
