@@ -92,17 +92,16 @@ function makeApi(
   const production = config.NODE_ENV === 'production';
   const settings = settingsOf(config);
   const connection = Connection.lazy({ address: config.TEMPORAL_ADDRESS });
-  const temporal = { connection, namespace: config.TEMPORAL_NAMESPACE };
-  const workflows = createRunWorkflows(temporal, config.LONGHAUL_TASK_QUEUE);
+  const workflows = createRunWorkflows(
+    { connection, namespace: config.TEMPORAL_NAMESPACE },
+    config.LONGHAUL_TASK_QUEUE,
+  );
   const starts = new RunStarts(workflows, (run_id, err) =>
     log.warn({ run_id, err }, 'Temporal did not take the run; it is started later.'),
   );
   const onFault = (what: string, err: unknown) => log.warn({ err }, what);
-  const keys = acceptKeys(db, {
-    production,
-    onFault: (err) => onFault('The last uses of keys are noted later', err),
-  });
-  const load = watchLoad(config.LONGHAUL_SHED_LAG_MS);
+  const notNoted = (err: unknown) => onFault('The last uses of keys are noted later', err);
+  const keys = acceptKeys(db, { production, onFault: notNoted });
   const checkInput = createInputCheck();
   watch({ telemetry, db, hub, checkInput });
   const deps: ApiDeps = {
@@ -112,7 +111,7 @@ function makeApi(
     useTicket: (ticket) => useStreamTicket(db, ticket, { production }),
     limits: createRateLimits({ db, quotas: settings.quotas }),
     onRefused: metrics.refused,
-    load,
+    load: watchLoad(config.LONGHAUL_SHED_LAG_MS),
     hub,
     streams: new OpenStreams({
       limits: settings.stream,
@@ -137,7 +136,7 @@ function makeApi(
   return {
     deps,
     async close() {
-      load.close();
+      deps.load.close();
       await keys.close();
       await starts.settled();
       await connection.close();
