@@ -102,6 +102,8 @@ function makeApi(
   const onFault = (what: string, err: unknown) => log.warn({ err }, what);
   const notNoted = (err: unknown) => onFault('The last uses of keys are noted later', err);
   const keys = acceptKeys(db, { production, onFault: notNoted });
+  const acceptedKeys = (ids: string[]) => acceptedApiKeys(db, ids, { production });
+  const load = watchLoad(config.LONGHAUL_SHED_LAG_MS);
   const checkInput = createInputCheck();
   watch({ telemetry, db, hub, checkInput });
   const deps: ApiDeps = {
@@ -111,14 +113,9 @@ function makeApi(
     useTicket: (ticket) => useStreamTicket(db, ticket, { production }),
     limits: createRateLimits({ db, quotas: settings.quotas }),
     onRefused: metrics.refused,
-    load: watchLoad(config.LONGHAUL_SHED_LAG_MS),
+    load,
     hub,
-    streams: new OpenStreams({
-      limits: settings.stream,
-      acceptedKeys: (ids) => acceptedApiKeys(db, ids, { production }),
-      joined: metrics.joined,
-      onFault,
-    }),
+    streams: new OpenStreams({ limits: settings.stream, acceptedKeys, joined: metrics.joined, onFault }),
     workflows,
     starts,
     tools,
@@ -136,7 +133,7 @@ function makeApi(
   return {
     deps,
     async close() {
-      deps.load.close();
+      load.close();
       await keys.close();
       await starts.settled();
       await connection.close();
