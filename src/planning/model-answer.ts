@@ -61,8 +61,8 @@ export function largestAnswer(
   steps: number,
 ): ModelRequest {
   const values = Math.min(MAX_VALUES_BYTES, 2 * steps * MAX_VALUE_BYTES);
-  // Quotes, because they take twice their bytes on the wire.
-  const filler = '"'.repeat(values + steps * STEP_FRAME_BYTES);
+  // Twice: what is all quotes takes twice its bytes on the wire.
+  const filler = 'x'.repeat(2 * (values + steps * STEP_FRAME_BYTES));
   return {
     tier,
     format: null,
