@@ -15,7 +15,8 @@ import { EventHub } from '../events/hub';
 import { createInputCheck } from '../planning/input-check';
 import { endWithin, runToEnd, stopRequest } from '../process-end';
 import { RunStarts } from '../runs/run-starts';
-import { createRunWorkflows } from '../runs/run-workflows';
+import { createRunWorkflows, type RunWorkflows } from '../runs/run-workflows';
+import { StartNotes } from '../runs/start-notes';
 import { createApiMetrics, type ApiMetrics } from '../telemetry/api-metrics';
 import { createTelemetry, type Telemetry } from '../telemetry/telemetry';
 import { loadTools } from '../tools/load-tools';
@@ -96,10 +97,8 @@ function makeApi(
     { connection, namespace: config.TEMPORAL_NAMESPACE },
     config.LONGHAUL_TASK_QUEUE,
   );
-  const starts = new RunStarts(workflows, (run_id, err) =>
-    log.warn({ run_id, err }, 'Temporal did not take the run; it is started later.'),
-  );
   const onFault = (what: string, err: unknown) => log.warn({ err }, what);
+  const { starts, notes } = startsOf(db, workflows, log);
   const notNoted = (err: unknown) => onFault('The last uses of keys are noted later', err);
   const keys = acceptKeys(db, { production, onFault: notNoted });
   const acceptedKeys = (ids: string[]) => acceptedApiKeys(db, ids, { production });
@@ -136,10 +135,18 @@ function makeApi(
       load.close();
       await keys.close();
       await starts.settled();
+      await notes.close();
       await connection.close();
       await db.close();
     },
   };
+}
+
+function startsOf(db: Database, workflows: RunWorkflows, log: Telemetry['log']) {
+  const notes = new StartNotes(db, (err) => log.warn({ err }, 'Starts of runs could not be noted.'));
+  const notStarted = (run_id: string, err: unknown) =>
+    log.warn({ run_id, err }, 'Temporal did not take the run; it is started later.');
+  return { notes, starts: new RunStarts(workflows, notStarted, (run_id) => notes.add(run_id)) };
 }
 
 function watch({
