@@ -19,7 +19,7 @@ const DEFAULT_TIMEOUT_S = 120;
 /** Node gives up an answer that does not begin within 300 seconds, whatever is set here. */
 const MAX_TIMEOUT_S = 300;
 /** Calls to an endpoint at once, over all workers. */
-const DEFAULT_MAX_PARALLEL = 8;
+const DEFAULT_MAX_PARALLEL = 32;
 
 /** A key as it fits into a header. */
 export const ModelKey = z

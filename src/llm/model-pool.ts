@@ -8,6 +8,7 @@ import type { Admission, CallOutcome, EndpointLimits } from './admission';
 import type { EndpointStates } from './endpoint-states';
 import { type Endpoint, Interrupted, type ModelReply, type Models } from './model';
 import { faultOf } from './model-fault';
+import { Turns } from './turns';
 
 /** A slot outlives the limit of its call by this, milliseconds: the call is to end and report before its slot is given away. */
 const LEASE_SPARE_MS = 10_000;
@@ -33,7 +34,7 @@ export interface EndpointStanding {
   model: string;
   /** As all workers see it. */
   state: Breaker['state'];
-  /** Calls under way in this process, of all endpoints with this key. */
+  /** Calls of this process that are under way or wait for their turn, of all endpoints with this key. */
   in_flight: number;
 }
 
@@ -68,15 +69,21 @@ export function createModelPool({
   now = () => performance.now(),
 }: ModelPoolDeps): ModelPool {
   const askOne = asking(states, now);
-  /** Calls under way in this process, by key. */
+  const turns = new Turns();
+  /** Calls of this process that are under way or wait for their turn, by key. */
   const in_flight = new Map<string, number>();
   const busy = ({ key }: PooledEndpoint) => in_flight.get(key) ?? 0;
 
-  /** Counts a call from when it begins to ask for its slot, so that calls that begin together spread. */
+  /** Counts a call from when it begins to wait for its turn, so that calls that begin together spread. */
   async function counted(pooled: PooledEndpoint, args: CallArguments): Promise<Attempt> {
     in_flight.set(pooled.key, busy(pooled) + 1);
     try {
-      return await askOne(pooled, args);
+      await turns.take(pooled.key, pooled.max_parallel, args[1].signal);
+      try {
+        return await askOne(pooled, args);
+      } finally {
+        turns.leave(pooled.key);
+      }
     } finally {
       in_flight.set(pooled.key, busy(pooled) - 1);
     }
@@ -142,6 +149,7 @@ function asking(states: EndpointStates, now: () => number) {
       );
       const slow = now() - began_at > timeout_s * 1_000 * SLOW_PART;
       outcome = outcomeOf(attempt, slow);
+      if ('reply' in attempt) await options.after(attempt.reply);
       return attempt;
     } finally {
       await report(key, id, outcome);

@@ -193,7 +193,7 @@ describe('the limits that all workers share', () => {
     for (const text of ['one', 'two', 'large', 'large', 'large']) expect(await ask(pool)).toBe(text);
     const without_large = worker([
       pooled('small', scriptedEndpoint('down')),
-      pooled('medium', scriptedEndpoint('full'), { max_parallel: 0 }),
+      pooled('medium', scriptedEndpoint('full'), { per_minute: 0 }),
     ]);
     for (const [later_ms, retry_after_ms] of [
       [30_000, 1_000], // a slot may be free sooner

@@ -69,7 +69,10 @@ export async function ask(
   { tier = 'small', ...more }: { tier?: Tier } & Partial<Parameters<ModelPool['call']>[1]> = {},
 ): Promise<string> {
   const { signal } = new AbortController();
-  const reply = await pool.call({ ...QUESTION, tier }, { signal, before: () => Promise.resolve(), ...more });
+  const reply = await pool.call(
+    { ...QUESTION, tier },
+    { signal, before: () => Promise.resolve(), after: () => Promise.resolve(), ...more },
+  );
   return reply.text;
 }
 
