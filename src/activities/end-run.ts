@@ -7,6 +7,7 @@ import type { Tx } from '../db/tx';
 import { append, type NewEvent, type RunChange } from '../events/append';
 import type { ActivityDeps } from './deps';
 import { keyOf } from './step-outcome';
+import { storableText } from './storable';
 
 const STEP_REASONS: Record<Ending['status'], string> = {
   failed: 'The run failed.',
@@ -56,7 +57,9 @@ async function factOf(
 ): Promise<{ event: NewEvent; change: RunChange }> {
   switch (ending.status) {
     case 'failed': {
-      const failure = await withCause(tx, run_id, ending.failure);
+      const { message } = ending.failure;
+      // Messages may quote what a model said. One that Postgres refuses would be tried again for ever, and the run never end.
+      const failure = await withCause(tx, run_id, { ...ending.failure, message: storableText(message) });
       const change = { status: 'failed', status_reason: failure.message, error: failure } as const;
       return { event: { key: 'ended', type: 'run.failed', data: { failure } }, change };
     }
