@@ -96,7 +96,7 @@ async function holdBack(
   }
   const held = await readHeld(tx, ref.run_id);
   refuseBeyond('tokens', held.tokens + tokens, max_tokens);
-  refuseBeyond('USD', held.cost_usd + (cost_usd ?? 0), max_cost_usd);
+  refuseBeyond('USD', rounded(held.cost_usd + (cost_usd ?? 0)), max_cost_usd);
   if (day !== undefined) await holdBackToday(tx, tenant, day, cost_usd ?? 0);
   await tx.query(
     `update model_calls set reserved_tokens = $5, reserved_usd = $6,
@@ -187,7 +187,7 @@ export async function keepReply(
   await release(tx, ref, run.rules, cost_usd ?? 0);
   const [kept] = await tx.query<{ reply: KeptReply }>(
     `update model_calls set
-       reply = coalesce(reply, $5::jsonb), model = $6, endpoint = $7,
+       reply = coalesce(reply, $5::jsonb), failure = null, model = $6, endpoint = $7,
        usage = jsonb_build_object(
          'input_tokens', coalesce((usage->>'input_tokens')::bigint, 0) + $8::bigint,
          'output_tokens', coalesce((usage->>'output_tokens')::bigint, 0) + $9::bigint,
@@ -212,14 +212,30 @@ export async function storeSpending(tx: Tx, run_id: string): Promise<void> {
   );
 }
 
-/** Gives a call up: its repetition finds why, and what was held back is free again. */
-export async function giveUpCall(tx: Tx, ref: CallRef, fence: number, failure: Failure): Promise<void> {
+/**
+ * Gives a call up: its repetition finds why, and what was held back is free again.
+ * @returns null; or, where it is not given up because there is a reply or a later try has begun, the call as it stands
+ */
+export async function giveUpCall(
+  tx: Tx,
+  ref: CallRef,
+  fence: number,
+  failure: Failure,
+): Promise<Pick<OpenCall, 'reply'> | null> {
   const { rules } = await lockForSpending(tx, ref.run_id);
   const rows = await tx.query(
     `update model_calls set failure = $6, finished_at = now() where ${KEY} and fence = $5 and reply is null returning run_id`,
     [...keyOf(ref), fence, JSON.stringify(failure)],
   );
-  if (rows.length > 0) await release(tx, ref, rules, 0);
+  if (rows.length === 0) {
+    const [call] = await tx.query<Pick<OpenCall, 'reply'>>(
+      `select reply from model_calls where ${KEY}`,
+      keyOf(ref),
+    );
+    return call!;
+  }
+  await release(tx, ref, rules, 0);
+  return null;
 }
 
 /** Puts what was really spent in the place of what was held back. */
