@@ -2,6 +2,7 @@ import { carryOutInstantly } from '../../src/activities/carry-out-instantly';
 import type { ActivityDeps } from '../../src/activities/deps';
 import { draftPlan } from '../../src/activities/draft-plan';
 import { draftPlanWithModel } from '../../src/activities/draft-plan-with-model';
+import { handInPlan } from '../../src/activities/hand-in-plan';
 import { judgePlan } from '../../src/activities/judge-plan';
 import { writeAnswerWithModel } from '../../src/activities/write-answer-with-model';
 import { Refusal } from '../../src/contracts/refusal';
@@ -174,6 +175,20 @@ describe('the judge of a model plan', () => {
     expect(await rowOf(test_db.db, run_id)).toMatchObject({ phase: 'executing', plan_version: 1 });
   });
 
+  test('is handed in, where the plan alone is asked for', async () => {
+    const { deps } = made(JSON.stringify(STEPS), GOOD);
+    const run_id = await run({ mode: 'plan_only' });
+    expect(await draft(deps, run_id)).toMatchObject({ to_judge: true });
+    expect(await judgePlan(deps, { run_id, round: 1 }, NEVER)).toMatchObject({ accepted: true });
+    expect(await handInPlan(deps, { run_id, plan_version: 1 })).toEqual({ wish: null });
+    expect((await eventsOf(test_db.db, run_id)).map(({ type }) => type).slice(-4)).toEqual([
+      'judge.started',
+      'judge.verdict',
+      'step.skipped',
+      'run.completed',
+    ]);
+  });
+
   test('never sees a plan that the check rejects', async () => {
     const { deps, models } = made(JSON.stringify([{ id: 'one', tool: 'nowhere', input: {} }]));
     const run_id = await run();
@@ -221,6 +236,15 @@ describe('the judge of a model plan', () => {
     const degraded = { part: 'judge', code: 'model_key_refused', message: 'bad key' };
     expect(await told(other, 'judge.verdict')).toMatchObject([{ accepted: true, degraded }]);
     expect(await rowOf(test_db.db, other)).toMatchObject({ degraded });
+  });
+
+  test.each([
+    [0, 0, false],
+    [0, 0.01, true],
+    [1, 1, false],
+  ])('with a threshold of %p and a confidence of %p: %p', async (judge_threshold, confidence, accepted) => {
+    const verdict = JSON.stringify({ is_valid: true, confidence, issues: [], suggestions: [] });
+    expect(await (await judged(verdict, { judge_threshold })).judged).toMatchObject({ accepted });
   });
 
   test('is closed on what it cannot read', async () => {
