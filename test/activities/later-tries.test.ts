@@ -2,7 +2,10 @@ import { carryOutInstantly } from '../../src/activities/carry-out-instantly';
 import type { ActivityDeps } from '../../src/activities/deps';
 import { draftPlanWithModel } from '../../src/activities/draft-plan-with-model';
 import { writeAnswerWithModel } from '../../src/activities/write-answer-with-model';
+import { Interrupted } from '../../src/contracts/interrupted';
 import { Refusal } from '../../src/contracts/refusal';
+import { Unavailable } from '../../src/db/unavailable';
+import type { Models } from '../../src/llm/model';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
 import type { Said } from '../support/fake-models';
@@ -75,6 +78,41 @@ describe('a plan that two workers draft at once', () => {
     await draft(deps, run_id);
     expect(await told(run_id, 'plan.started', 'plan.step_drafted')).toHaveLength(4);
   });
+});
+
+test('An answer is bought once though Postgres was away while it came', async () => {
+  const text = 'It is 1. '.repeat(200);
+  const { deps } = made(PLAN);
+  const run_id = await carriedOut(deps);
+  let is_away = false;
+  let lost = 0;
+  const db: ActivityDeps['db'] = {
+    ...test_db.db,
+    async transaction(work) {
+      if (!is_away) return test_db.db.transaction(work);
+      lost += 1;
+      throw new Unavailable('Postgres', new Error('away'));
+    },
+  };
+  const models: Models = {
+    async call(_request, { before, onText, signal }) {
+      await before({ name: 'fake/1', model: 'fake-1' } as never);
+      is_away = true;
+      onText?.(text);
+      await eventually(() => lost === 1);
+      is_away = false;
+      if (signal.aborted) throw new Interrupted();
+      return { text, model: 'fake-1', endpoint: 'fake/1', usage: null };
+    },
+  };
+  const away = { ...deps, db, minds: { ...deps.minds!, models } };
+  await expect(answer(away, run_id)).rejects.toBeInstanceOf(Unavailable);
+  await answer(deps, run_id); // its models have nothing more to say
+  expect(await told(run_id, 'output.reset', 'generation.delta', 'run.completed')).toMatchObject([
+    { type: 'output.reset', attempt: 2 },
+    { type: 'generation.delta', attempt: 2, text },
+    { type: 'run.completed', answer: text },
+  ]);
 });
 
 describe('an answer that two workers write at once', () => {
