@@ -8,6 +8,7 @@ import {
   countRequest,
   giveUpCall,
   keepReply,
+  noteFailedRequest,
   openCall,
   storeSpending,
   type CallRef,
@@ -114,6 +115,7 @@ async function insteadOf(
   calls: number,
 ): Promise<KeptReply> {
   if (isRetryable(error.code) && calls < MAX_REQUESTS) {
+    await noteFailedRequest(db, ref, fence);
     const retry_after_ms = error.more.retry_after_ms ?? FIRST_PAUSE_MS * 2 ** Math.max(0, calls - 1);
     throw new Refusal(error.code, error.message, [], { retry_after_ms });
   }

@@ -2,6 +2,7 @@ import type { Ending } from '../contracts/ending';
 import type { Failure } from '../contracts/failure';
 import { Refusal } from '../contracts/refusal';
 import type { RunStatus } from '../contracts/run-status';
+import { freeHeldBack } from '../db/held-back';
 import { cancelSteps, lockStepsOf } from '../db/steps';
 import type { Tx } from '../db/tx';
 import { append, type NewEvent, type RunChange } from '../events/append';
@@ -27,6 +28,7 @@ export async function endRun(
   try {
     return await deps.db.transaction(async (tx) => {
       await lockStepsOf(tx, run_id);
+      await freeHeldBack(tx, run_id);
       const cancelled = await cancelSteps(tx, run_id, STEP_REASONS[ending.status]);
       const events = cancelled.map((step): NewEvent => {
         const data = { reason: STEP_REASONS[ending.status] };

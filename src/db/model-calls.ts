@@ -148,7 +148,8 @@ async function holdBackToday(
 /**
  * Counts a request before it is sent.
  * @param most requests for one call
- * @returns how many there are with it; null when there may be none: the limit is reached, or a later try has begun.
+ * @returns how many there are with it; null when there may be none: the limit is reached, a later try has begun, or nothing is held back
+ * for it any more, because its run has ended.
  */
 export async function countRequest(
   db: Tx,
@@ -157,11 +158,19 @@ export async function countRequest(
   asked: { endpoint: string; model: string },
 ): Promise<number | null> {
   const [call] = await db.query<{ calls: number }>(
-    `update model_calls set calls = calls + 1, endpoint = $7, model = $8
-     where ${KEY} and fence = $5 and reply is null and calls < $6 returning calls`,
+    `update model_calls set calls = calls + 1, endpoint = $7, model = $8, under_way = true
+     where ${KEY} and fence = $5 and reply is null and calls < $6 and reserved_tokens > 0 returning calls`,
     [...keyOf(ref), fence, most, asked.endpoint, asked.model],
   );
   return call?.calls ?? null;
+}
+
+/** Notes that the last request of a try has failed: until the next one, nothing of the call is under way. */
+export async function noteFailedRequest(db: Tx, ref: CallRef, fence: number): Promise<void> {
+  await db.query(`update model_calls set under_way = false where ${KEY} and fence = $5`, [
+    ...keyOf(ref),
+    fence,
+  ]);
 }
 
 /** How a run stands after a reply was kept. */

@@ -3,10 +3,7 @@ import { Interrupted } from '../../src/contracts/interrupted';
 import { Refusal } from '../../src/contracts/refusal';
 import type { Rules } from '../../src/contracts/rules';
 import type { Models, Pricing } from '../../src/llm/model';
-import { cancelRun } from '../../src/runs/cancel';
-import { endRun } from '../../src/activities/end-run';
-import { NEVER, depsWith } from '../support/activities';
-import { fakeWorkflows } from '../support/fakes';
+import { NEVER } from '../support/activities';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
 import { asked, fakeModels, NO_PRICES, PRICES, question } from '../support/fake-models';
@@ -328,45 +325,6 @@ describe('budgets in money', () => {
 });
 
 describe('the budget of a key and day', () => {
-  test('takes what a provider says of tokens, however much, and the largest budget there is', async () => {
-    const day = { key_id: 'key_large', max_cost_usd: 1_000_000 };
-    const run_id = await run({ day });
-    const prices: Pricing = { worstCase: () => ({ tokens: 1, cost_usd: 1_000_000 }), costOf: () => 9e15 };
-    const usage = { input_tokens: 9e15, output_tokens: 9e15, cached_tokens: 0 };
-    const models: Models = {
-      async call(_request, { before }) {
-        await before({ name: 'e', model: 'm' } as never);
-        return { text: 'ok', model: 'm', endpoint: 'e', usage };
-      },
-    };
-    expect((await asker(run_id, models, prices)(question('x'))).text).toBe('ok');
-    expect(await spentToday('key_large')).toBe(9e15);
-  });
-
-  test('is released and spent in one order of locks: runs that are cancelled meanwhile end too', async () => {
-    const day = { key_id: 'key_cancel', max_cost_usd: 1 };
-    const runs = await Promise.all(Array.from({ length: 50 }, () => run({ day })));
-    await test_db.db.query(`update runs set status = 'running' where id = any($1)`, [runs]);
-    const models = fakeModels(...runs.map(() => 'ok'));
-    const wishes = runs.map((run_id) =>
-      cancelRun(
-        { records: test_db.db, workflows: fakeWorkflows(), onNotWoken: () => undefined },
-        { tenant: 'tenant', run_id, reason: null, actor: 'key_1', now: new Date() },
-      ),
-    );
-    const ends = runs.map((run_id) =>
-      endRun(depsWith(test_db.db), { run_id, ending: { status: 'cancelled', by: 'wish' } }),
-    );
-    const asking = runs.map((run_id) =>
-      asked(asker(run_id, models), 'x').catch((error: unknown) => (error as Refusal).code),
-    );
-    await Promise.all([...wishes, ...ends]);
-    const said = await Promise.all(asking);
-    expect(said.filter((one) => typeof one === 'string' && one !== 'run_over')).toEqual([]);
-    const bought = said.filter((one) => typeof one !== 'string').length;
-    expect(await spentToday('key_cancel')).toBeCloseTo(bought * 0.001, 8);
-  });
-
   test('is never overspent by 50 runs at once', async () => {
     const day = { key_id: 'key_many', max_cost_usd: 0.1 }; // ten worst cases
     const runs = await Promise.all(Array.from({ length: 50 }, () => run({ day })));

@@ -7,3 +7,6 @@ alter table model_calls
   alter column cost_usd type numeric(28, 8),
   alter column reserved_usd type numeric(28, 8);
 alter table key_spending alter column spent_usd type numeric(28, 8);
+
+-- Whether a request for it is out: what is cut off then may have cost all that it holds back, what only waits has cost nothing.
+alter table model_calls add column under_way boolean not null default false;
