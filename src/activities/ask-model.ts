@@ -184,6 +184,6 @@ function warning(
   used: Spending['input_tokens'],
   limit: number | undefined,
 ): NewEvent[] {
-  if (limit === undefined || used < WARN_AT * limit) return [];
+  if (limit === undefined || used === 0 || used < WARN_AT * limit) return [];
   return [{ key: `budget:${kind}`, type: 'run.budget_warning', data: { kind, used, limit } }];
 }

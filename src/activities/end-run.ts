@@ -2,7 +2,7 @@ import type { Ending } from '../contracts/ending';
 import type { Failure } from '../contracts/failure';
 import { Refusal } from '../contracts/refusal';
 import type { RunStatus } from '../contracts/run-status';
-import { freeHeldBack } from '../db/held-back';
+import { freeHeldBack } from '../db/key-spending';
 import { cancelSteps, lockStepsOf } from '../db/steps';
 import type { Tx } from '../db/tx';
 import { append, type NewEvent, type RunChange } from '../events/append';

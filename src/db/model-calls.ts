@@ -2,6 +2,7 @@ import type { Failure } from '../contracts/failure';
 import type { Purpose, Spending, Usage } from '../contracts/model';
 import { Refusal } from '../contracts/refusal';
 import type { Rules } from '../contracts/rules';
+import { holdBackToday, spend, type HeldBack } from './key-spending';
 import { atWork, type RunAtWork } from './runs';
 import type { Tx } from './tx';
 
@@ -124,27 +125,6 @@ async function readHeld(tx: Tx, run_id: string): Promise<{ tokens: number; cost_
   return held!;
 }
 
-async function holdBackToday(
-  tx: Tx,
-  tenant: string,
-  { key_id, max_cost_usd }: NonNullable<Rules['day']>,
-  cost_usd: number,
-): Promise<void> {
-  const [held] = await tx.query(
-    `insert into key_spending as k (key_id, day, tenant, spent_usd)
-     select $1, (now() at time zone 'utc')::date, $2, $3::numeric where $3::numeric <= $4::numeric
-     on conflict (key_id, day) do update set spent_usd = k.spent_usd + excluded.spent_usd
-       where k.spent_usd + excluded.spent_usd <= $4::numeric
-     returning key_id`,
-    [key_id, tenant, cost_usd, max_cost_usd],
-  );
-  if (held !== undefined) return;
-  throw new Refusal(
-    'budget_exceeded',
-    `The next model call may cost ${cost_usd} USD, more than is left today of the key's ${max_cost_usd} USD.`,
-  );
-}
-
 /**
  * Counts a request before it is sent.
  * @param most requests for one call
@@ -193,7 +173,7 @@ export async function keepReply(
   cost_usd: number | null,
 ): Promise<Kept> {
   const run = await lockForSpending(tx, ref.run_id);
-  await release(tx, ref, run.rules, cost_usd ?? 0);
+  await release(tx, ref, run, cost_usd ?? 0);
   const [kept] = await tx.query<{ reply: KeptReply }>(
     `update model_calls set
        reply = coalesce(reply, $5::jsonb), failure = null, model = $6, endpoint = $7,
@@ -231,7 +211,7 @@ export async function giveUpCall(
   fence: number,
   failure: Failure,
 ): Promise<Pick<OpenCall, 'reply'> | null> {
-  const { rules } = await lockForSpending(tx, ref.run_id);
+  const run = await lockForSpending(tx, ref.run_id);
   const rows = await tx.query(
     `update model_calls set failure = $6, finished_at = now() where ${KEY} and fence = $5 and reply is null returning run_id`,
     [...keyOf(ref), fence, JSON.stringify(failure)],
@@ -243,13 +223,18 @@ export async function giveUpCall(
     );
     return call!;
   }
-  await release(tx, ref, rules, 0);
+  await release(tx, ref, run, 0);
   return null;
 }
 
-/** Puts what was really spent in the place of what was held back. */
-async function release(tx: Tx, ref: CallRef, { day }: Rules, spent_usd: number): Promise<void> {
-  const [call] = await tx.query<{ reserved_usd: string | null; reserved_on: string | null }>(
+/** Puts what was really spent in the place of what was held back; a reply that comes when nothing is held for it counts today. */
+async function release(
+  tx: Tx,
+  ref: CallRef,
+  { tenant, rules: { day } }: { tenant: string; rules: Rules },
+  spent_usd: number,
+): Promise<void> {
+  const [call] = await tx.query<HeldBack>(
     `select reserved_usd, reserved_on::text from model_calls where ${KEY} for update`,
     keyOf(ref),
   );
@@ -257,12 +242,7 @@ async function release(tx: Tx, ref: CallRef, { day }: Rules, spent_usd: number):
     `update model_calls set reserved_tokens = 0, reserved_usd = null, reserved_on = null where ${KEY}`,
     keyOf(ref),
   );
-  if (day === undefined) return;
-  await tx.query(
-    `update key_spending set spent_usd = spent_usd + $3::numeric - coalesce($4::numeric, 0)
-     where key_id = $1 and day = coalesce($2::date, (now() at time zone 'utc')::date)`,
-    [day.key_id, call?.reserved_on ?? null, spent_usd, call?.reserved_usd ?? null],
-  );
+  if (day !== undefined) await spend(tx, { tenant, key_id: day.key_id }, spent_usd, call!);
 }
 
 /** What the bought calls of a run have cost, and how many tokens were not bought again because their replies were kept. */

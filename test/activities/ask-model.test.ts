@@ -309,6 +309,8 @@ describe('budgets of a run', () => {
     });
     const free: Pricing = { worstCase: () => ({ tokens: 1, cost_usd: 0 }), costOf: () => 0 };
     expect((await asked(asker(run_id, fakeModels('free'), free), 'y')).text).toBe('free');
+    // Nothing was spent of it, so nothing nears its end.
+    expect((await eventsOf(test_db.db, run_id)).map(({ type }) => type)).not.toContain('run.budget_warning');
   });
 });
 

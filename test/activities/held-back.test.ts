@@ -10,7 +10,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
 import { asked, fakeModels, PRICES, question } from '../support/fake-models';
 import { fakeWorkflows } from '../support/fakes';
-import { RULES, newRun } from '../support/runs';
+import { RULES, gate, newRun } from '../support/runs';
 
 let test_db: TestDatabase;
 beforeAll(async () => void (test_db = await createTestDatabase()));
@@ -62,6 +62,20 @@ describe('what a run holds back from the budget of a day', () => {
     await expect(asking).rejects.toBeInstanceOf(Interrupted);
     await cancelled(run_id);
     expect(await spentToday('key_cut')).toBe(0.01);
+  });
+
+  test('counts a reply today that comes when nothing is held for it any more, on a day with no other', async () => {
+    const run_id = await run({ day: { key_id: 'key_late', max_cost_usd: 1 } });
+    const { opened, open } = gate();
+    const slow = fakeModels(() => opened.then(() => 'late'));
+    const older = asked(asker(run_id, slow), 'x');
+    await eventually(() => slow.requests.length === 1);
+    const declined = fakeModels(new Refusal('model_declined', 'no'));
+    await expect(asked(asker(run_id, declined), 'x')).rejects.toMatchObject({ code: 'model_declined' });
+    await test_db.db.query(`delete from key_spending where key_id = 'key_late'`); // as after midnight
+    open();
+    await older;
+    expect(await spentToday('key_late')).toBe(0.001);
   });
 
   test('takes what a provider says of tokens, however much, and the largest budget there is', async () => {
