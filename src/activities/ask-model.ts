@@ -8,6 +8,7 @@ import {
   countRequest,
   giveUpCall,
   keepReply,
+  noteFailedRequest,
   openCall,
   storeSpending,
   type CallRef,
@@ -79,6 +80,7 @@ async function buy(
   options: CallOptions,
 ): Promise<KeptReply> {
   let { calls } = open;
+  let asked = '';
   const before = async ({ name, model }: Endpoint) => {
     const counted = await countRequest(
       deps.db,
@@ -88,52 +90,65 @@ async function buy(
     );
     if (counted === null) throw new Refusal('provider_unavailable', `${calls} requests have failed.`);
     calls = counted;
+    asked = model;
   };
   let kept: Promise<KeptReply> | undefined;
   const after = async (reply: ModelReply) => {
-    kept = keep(deps, ref, open.fence, request, reply);
+    kept = keep(deps, ref, open.fence, asked, request, reply);
     await kept;
   };
   try {
     await deps.models.call(request, { ...options, before, after });
   } catch (error) {
     if (!(error instanceof Refusal) || kept !== undefined) throw error;
-    throw await failed(deps.db, ref, open.fence, calls, error);
+    return insteadOf(error, deps.db, ref, open.fence, calls);
   }
   return kept!; // there is no reply without it
 }
 
-/** Decides whether a failed call is tried again, and after what pause; else it is given up, and its repetition finds why. */
-async function failed(
+/**
+ * Decides whether a failed call is tried again, and after what pause; else it is given up, and its repetition finds why.
+ * @returns the reply that another try has got meanwhile
+ * @throws Refusal; `superseded` where a later try is asking: nobody may stand in for a model because an older one failed
+ */
+async function insteadOf(
+  error: Refusal,
   db: Database,
   ref: CallRef,
   fence: number,
   calls: number,
-  error: Refusal,
-): Promise<Refusal> {
+): Promise<KeptReply> {
   if (isRetryable(error.code) && calls < MAX_REQUESTS) {
+    await noteFailedRequest(db, ref, fence);
     const retry_after_ms = error.more.retry_after_ms ?? FIRST_PAUSE_MS * 2 ** Math.max(0, calls - 1);
-    return new Refusal(error.code, error.message, [], { retry_after_ms });
+    throw new Refusal(error.code, error.message, [], { retry_after_ms });
   }
   const failure: Failure = {
     code: isRetryable(error.code) ? 'provider_unavailable' : error.code,
     message: storableText(error.message),
   };
-  await db.transaction((tx) => giveUpCall(tx, ref, fence, failure));
-  return new Refusal(failure.code, failure.message);
+  const other = await db.transaction((tx) => giveUpCall(tx, ref, fence, failure));
+  if (other === null) throw new Refusal(failure.code, failure.message);
+  if (other.reply !== null) return other.reply;
+  throw new Refusal('superseded', 'A later try asks this question.');
 }
 
-/** Keeps the reply and tells what it cost, in one transaction. */
+/**
+ * Keeps the reply and tells what it cost, in one transaction.
+ * @param asked the model as it was asked for: many servers answer under another name, which has no price, and no budget would end
+ */
 function keep(
   { db, prices }: ModelDeps,
   ref: CallRef,
   fence: number,
+  asked: string,
   request: ModelRequest,
-  { text, model, endpoint, usage: said }: ModelReply,
+  { text, model: named, endpoint, usage: said }: ModelReply,
 ): Promise<KeptReply> {
   const usage = said ?? atMost(request, text);
+  const model = storableText(named);
   const reply: KeptReply = { text: storableText(text), model, endpoint, usage };
-  const cost_usd = prices.costOf(model, usage);
+  const cost_usd = prices.costOf(model, usage) ?? prices.costOf(asked, usage);
   return db.transaction(async (tx) => {
     const kept = await keepReply(tx, ref, reply, cost_usd);
     const { run, spent } = kept;
@@ -173,6 +188,6 @@ function warning(
   used: Spending['input_tokens'],
   limit: number | undefined,
 ): NewEvent[] {
-  if (limit === undefined || used < WARN_AT * limit) return [];
+  if (limit === undefined || used === 0 || used < WARN_AT * limit) return [];
   return [{ key: `budget:${kind}`, type: 'run.budget_warning', data: { kind, used, limit } }];
 }

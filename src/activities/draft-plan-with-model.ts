@@ -1,7 +1,8 @@
 import type { Drafted } from '../contracts/round';
 import type { Step } from '../contracts/plan';
 import { readRounds } from '../db/plans';
-import { lockRun } from '../db/runs';
+import { beginTry, lockTry, type Piece } from '../db/runs';
+import type { Tx } from '../db/tx';
 import { append, type Appended, type NewEvent } from '../events/append';
 import { askFor } from './ask-model';
 import { mindsOf, type ActivityDeps } from './deps';
@@ -11,22 +12,23 @@ import { begun, concludeRound, storedRound, told, type Planned, type RoundRef } 
 import { isStorable, storableText } from './storable';
 import type { Surroundings } from './use-tool';
 
-/** A try of an ordinary activity: Temporal's number of it, and what tells it to stop. */
-export type Try = Surroundings & { attempt: number };
-
 /**
  * Has a model draft the plan of a round, shows its steps as they come, checks the plan and stores the outcome. A repetition returns what
- * is stored; one that comes before that shows the steps anew.
+ * is stored; one that comes before that shows the steps anew. Once another try has begun, nothing of this one is shown or stored.
  * @throws Refusal as `draftPlan`, and what asking a model throws: `provider_unavailable`, `budget_exceeded`, `reply_unreadable` …
  */
-export async function draftPlanWithModel(deps: ActivityDeps, ref: RoundRef, around: Try): Promise<Drafted> {
+export async function draftPlanWithModel(
+  deps: ActivityDeps,
+  ref: RoundRef,
+  around: Surroundings,
+): Promise<Drafted> {
   const run = await readRounds(deps.db, ref.run_id);
   const stored = storedRound(run, ref);
   if (stored !== undefined) return told(deps, run, stored);
 
   const { planner, ...models } = mindsOf(deps);
   const stop = new AbortController();
-  const drafts = new Drafts(deps, ref, run, around.attempt, () => stop.abort());
+  const drafts = new Drafts(deps, ref, run, () => stop.abort());
   const { wish } = await drafts.start();
   if (wish !== null) return { status: 'rejected', wish };
   const signal = AbortSignal.any([around.cancelled, stop.signal]);
@@ -38,12 +40,16 @@ export async function draftPlanWithModel(deps: ActivityDeps, ref: RoundRef, arou
     })
     .finally(() => drafts.done());
   const drafted = draft.kind === 'plan' ? draft : { not_understood: storableText(draft.detail) };
-  return concludeRound(deps, ref, run, { source: planner.source, drafted }, around.execution);
+  const proposal = { source: planner.source, drafted };
+  return concludeRound(deps, ref, run, proposal, around.execution, (tx) => drafts.lock(tx));
 }
 
 /** The steps of a plan that is being drafted, as its readers see them. `plan.started` says each time that what was shown is void. */
 class Drafts {
   private readonly feed: EventFeed;
+  private readonly piece: Piece;
+  /** Number of this try. */
+  private number = 0;
   private redraws = 0;
   private shown = 0;
 
@@ -51,33 +57,42 @@ class Drafts {
     private readonly deps: ActivityDeps,
     private readonly ref: RoundRef,
     private readonly run: Planned,
-    private readonly attempt: number,
     stop: () => void,
   ) {
-    const write = async (events: NewEvent[]) => {
-      await append(deps.db, ref.run_id, { attempt: run.attempt, events });
-    };
+    this.piece = { run_id: ref.run_id, name: `plan:${ref.round}` };
+    const write = (events: NewEvent[]) =>
+      deps.db.transaction(async (tx) => {
+        await this.lock(tx);
+        await append(tx, ref.run_id, { attempt: run.attempt, events });
+      });
     this.feed = new EventFeed(write, stop);
   }
 
   /** @returns the open wish of the run: then nobody needs to be asked any more. */
   start(): Promise<Appended> {
-    const { run_id } = this.ref;
+    const { run_id, round } = this.ref;
     return this.deps.db.transaction(async (tx) => {
-      const { events, change } = begun({ ...this.run, status: await lockRun(tx, run_id) });
+      const { number, status } = await beginTry(tx, this.piece);
+      this.number = number;
+      const { events, change } = begun({ ...this.run, status });
       return append(tx, run_id, {
         attempt: this.run.attempt,
         events: [...events, this.started()],
-        change: { ...change, rounds: this.ref.round },
+        change: { ...change, rounds: round },
       });
     });
+  }
+
+  /** @returns the status of the run, whose row is locked. @throws Refusal `superseded` */
+  lock(tx: Tx): ReturnType<typeof lockTry> {
+    return lockTry(tx, this.piece, this.number);
   }
 
   show(step: Step): void {
     if (!isStorable(step)) return; // the plan check says so
     this.shown += 1;
     const { round } = this.ref;
-    const key = `plan:${round}:step:${this.attempt}:${this.redraws}:${this.shown}`;
+    const key = `plan:${round}:step:${this.number}:${this.redraws}:${this.shown}`;
     this.feed.add({ key, type: 'plan.step_drafted', data: { round, step } });
   }
 
@@ -93,7 +108,7 @@ class Drafts {
 
   private started(): NewEvent {
     const { round } = this.ref;
-    const key = `plan:${round}:started:${this.attempt}:${this.redraws}`;
+    const key = `plan:${round}:started:${this.number}:${this.redraws}`;
     return { key, type: 'plan.started', data: { round, source: mindsOf(this.deps).planner.source } };
   }
 }

@@ -2,11 +2,13 @@ import type { Ending } from '../contracts/ending';
 import type { Failure } from '../contracts/failure';
 import { Refusal } from '../contracts/refusal';
 import type { RunStatus } from '../contracts/run-status';
+import { freeHeldBack } from '../db/key-spending';
 import { cancelSteps, lockStepsOf } from '../db/steps';
 import type { Tx } from '../db/tx';
 import { append, type NewEvent, type RunChange } from '../events/append';
 import type { ActivityDeps } from './deps';
 import { keyOf } from './step-outcome';
+import { storableText } from './storable';
 
 const STEP_REASONS: Record<Ending['status'], string> = {
   failed: 'The run failed.',
@@ -26,6 +28,7 @@ export async function endRun(
   try {
     return await deps.db.transaction(async (tx) => {
       await lockStepsOf(tx, run_id);
+      await freeHeldBack(tx, run_id);
       const cancelled = await cancelSteps(tx, run_id, STEP_REASONS[ending.status]);
       const events = cancelled.map((step): NewEvent => {
         const data = { reason: STEP_REASONS[ending.status] };
@@ -56,7 +59,9 @@ async function factOf(
 ): Promise<{ event: NewEvent; change: RunChange }> {
   switch (ending.status) {
     case 'failed': {
-      const failure = await withCause(tx, run_id, ending.failure);
+      const { message } = ending.failure;
+      // Messages may quote what a model said. One that Postgres refuses would be tried again for ever, and the run never end.
+      const failure = await withCause(tx, run_id, { ...ending.failure, message: storableText(message) });
       const change = { status: 'failed', status_reason: failure.message, error: failure } as const;
       return { event: { key: 'ended', type: 'run.failed', data: { failure } }, change };
     }

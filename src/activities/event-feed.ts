@@ -1,3 +1,4 @@
+import { Unavailable } from '../db/unavailable';
 import type { NewEvent } from '../events/append';
 
 /**
@@ -11,7 +12,7 @@ export class EventFeed {
 
   /**
    * @param write appends; when it fails nothing more is written, and `done` throws what it threw
-   * @param onFault told once, so that what goes on can be stopped
+   * @param onFault told once, so that what goes on can be stopped: not where Postgres is away, since what goes on may well end after that
    */
   constructor(
     private readonly write: (events: NewEvent[]) => Promise<void>,
@@ -27,7 +28,7 @@ export class EventFeed {
         await this.write(events);
       } catch (error) {
         this.fault = { error };
-        this.onFault();
+        if (!(error instanceof Unavailable)) this.onFault();
       }
     });
   }

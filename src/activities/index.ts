@@ -7,7 +7,7 @@ import { Refusal } from '../contracts/refusal';
 import type { StepRef } from '../db/steps';
 import type { ActivityDeps } from './deps';
 import { draftPlan } from './draft-plan';
-import { draftPlanWithModel, type Try } from './draft-plan-with-model';
+import { draftPlanWithModel } from './draft-plan-with-model';
 import { endRun } from './end-run';
 import { handInPlan } from './hand-in-plan';
 import { judgePlan } from './judge-plan';
@@ -29,15 +29,15 @@ export function createActivities(deps: ActivityDeps) {
   return {
     draftPlan: (ref: RoundRef) => outward(() => draftPlan(deps, ref, execution())),
     draftPlanWithModel: (ref: RoundRef) =>
-      outward(() => beating(() => draftPlanWithModel(deps, ref, thisTry()))),
-    judgePlan: (ref: RoundRef) => outward(() => judgePlan(deps, ref, thisTry().cancelled)),
+      outward(() => beating(() => draftPlanWithModel(deps, ref, surroundings()))),
+    judgePlan: (ref: RoundRef) => outward(() => judgePlan(deps, ref, surroundings().cancelled)),
     judgePlanWithModel: (ref: RoundRef) =>
-      outward(() => beating(() => judgePlan(deps, ref, thisTry().cancelled))),
+      outward(() => beating(() => judgePlan(deps, ref, surroundings().cancelled))),
     useTool: (ref: StepRef) => outward(() => beating(() => useTool(deps, ref, surroundings()))),
     carryOutInstantly: (chain: Chain) => outward(() => carryOutInstantly(deps, chain, surroundings())),
     writeAnswer: (ref: PlanRef) => outward(() => writeAnswer(deps, ref)),
     writeAnswerWithModel: (ref: PlanRef) =>
-      outward(() => beating(() => writeAnswerWithModel(deps, ref, thisTry()))),
+      outward(() => beating(() => writeAnswerWithModel(deps, ref, surroundings()))),
     handInPlan: (ref: PlanRef) => outward(() => handInPlan(deps, ref)),
     readWishes: (ref: { run_id: string }) => outward(() => readWishes(deps, ref)),
     endRun: (ref: { run_id: string; ending: Ending }) => outward(() => endRun(deps, ref)),
@@ -51,10 +51,6 @@ function execution(): string {
 
 function surroundings(): Surroundings {
   return { execution: execution(), cancelled: Context.current().cancellationSignal };
-}
-
-function thisTry(): Try {
-  return { ...surroundings(), attempt: Context.current().info.attempt };
 }
 
 /** Sends heartbeats while `act` runs; local activities are short and need none. */

@@ -45,23 +45,27 @@ export function storedRound(run: Planned, { round }: RoundRef): PlanRow | undefi
   );
 }
 
-/** Checks a proposal, has it judged at once where an instant judge is to, and stores the outcome of the round, unless another worker has. */
+/**
+ * Checks a proposal, has it judged at once where an instant judge is to, and stores the outcome of the round, unless another worker has.
+ * @param lock takes the row lock of the run for a proposal that took its time, and throws when it comes too late
+ */
 export async function concludeRound(
   deps: ActivityDeps,
   ref: RoundRef,
   run: Planned,
   proposal: Proposal,
   execution: string,
+  lock?: (tx: Tx) => Promise<RunAtWork['status']>,
 ): Promise<Drafted> {
   const plan = await outcomeOf(deps, ref, run, proposal, execution);
   const steps = stepRows(plan, (step) => deps.tools.get(step.tool, step.version)!);
   const write = (tx: Tx, status: RunAtWork['status']) =>
     appendPlan(tx, plan, steps, factsOf(plan, { ...run, status }));
   const appended =
-    run.status === 'queued'
+    run.status === 'queued' && lock === undefined
       ? await write(deps.db, 'queued')
       : // A wish may have come since the run was read: one that is to be cancelled must not be told to be running.
-        await deps.db.transaction(async (tx) => write(tx, await lockRun(tx, ref.run_id)));
+        await deps.db.transaction(async (tx) => write(tx, await (lock?.(tx) ?? lockRun(tx, ref.run_id))));
   if (appended !== null) return told(deps, run, { ...plan, accepted: acceptedOf(plan) }, appended.wish);
   const again = await readRounds(deps.db, ref.run_id);
   return told(deps, again, storedRound(again, ref)!);

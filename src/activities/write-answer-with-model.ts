@@ -1,33 +1,51 @@
 import type { Degraded } from '../contracts/model';
-import { markDegraded, type RunAtWork } from '../db/runs';
+import { Refusal } from '../contracts/refusal';
+import { beginTry, lockTry, markDegraded, type RunAtWork } from '../db/runs';
 import { readCarriedOut } from '../db/steps';
 import { append, type NewEvent } from '../events/append';
 import type { AnswerRequest } from '../planning/answer-writer';
 import { askFor } from './ask-model';
 import { mindsOf, NO_MODEL, type ActivityDeps } from './deps';
-import type { Try } from './draft-plan-with-model';
 import { EventFeed } from './event-feed';
 import { standInFor } from './stand-in';
 import { storableText } from './storable';
 import { TextBatches } from './text-batches';
+import type { Surroundings } from './use-tool';
 import { completed, type Completed, type PlanRef } from './write-answer';
+
+/** A try of the answer: its number, and the run it is of. */
+interface Writing {
+  run_id: string;
+  run: RunAtWork & AnswerRequest;
+  number: number;
+}
+
+const pieceOf = (run_id: string) => ({ run_id, name: 'answer' });
 
 /**
  * Has a model write the answer of a run, shows it as it comes, and completes the run with it. A repetition finds the run completed; one
- * that comes before that begins the text anew, with `output.reset`. Where no model can be asked, a template stands in.
+ * that comes before that begins the text anew, with `output.reset`, and from then on nothing of this try is shown or stored. Where no
+ * model can be asked, a template stands in.
  * @returns and throws as `writeAnswer`; `budget_exceeded`
  */
-export function writeAnswerWithModel(deps: ActivityDeps, ref: PlanRef, around: Try): Promise<Completed> {
-  return completed(deps, ref.run_id, async () => {
-    const run = await readCarriedOut(deps.db, ref.run_id, ref.plan_version);
-    const { text, degraded } = await write(deps, ref, run, around);
+export function writeAnswerWithModel(
+  deps: ActivityDeps,
+  ref: PlanRef,
+  around: Surroundings,
+): Promise<Completed> {
+  const { run_id, plan_version } = ref;
+  return completed(deps, run_id, async () => {
+    const run = await readCarriedOut(deps.db, run_id, plan_version);
+    const writing = { run_id, run, number: await begin(deps, run_id, run) };
+    const { text, degraded } = await write(deps, ref, writing, around.cancelled);
     await deps.db.transaction(async (tx) => {
-      if (degraded !== undefined) await markDegraded(tx, ref.run_id, degraded);
-      await append(tx, ref.run_id, {
+      await lockTry(tx, pieceOf(run_id), writing.number);
+      if (degraded !== undefined) await markDegraded(tx, run_id, degraded);
+      await append(tx, run_id, {
         attempt: run.attempt,
         events: [
           // What was shown so far is not what stands in.
-          ...(degraded ? [reset(around, 'degraded')] : []),
+          ...(degraded ? [reset(writing.number, 'degraded')] : []),
           {
             key: 'answer:written',
             type: 'generation.completed',
@@ -49,65 +67,74 @@ export function writeAnswerWithModel(deps: ActivityDeps, ref: PlanRef, around: T
 async function write(
   deps: ActivityDeps,
   { run_id, plan_version }: PlanRef,
-  run: RunAtWork & AnswerRequest,
-  around: Try,
+  writing: Writing,
+  cancelled: AbortSignal,
 ): Promise<{ text: string; degraded?: Degraded }> {
   const { writer, ...models } = mindsOf(deps);
   const stop = new AbortController();
-  const append_ = async (events: NewEvent[]) => {
-    await append(deps.db, run_id, { attempt: run.attempt, events });
-  };
-  const feed = new EventFeed(append_, () => stop.abort());
-  let deltas = 0;
-  const batches = new TextBatches((batch) => {
-    deltas += 1;
-    const key = `answer:delta:${around.attempt}:${deltas}`;
-    const data = { text: storableText(batch), attempt: around.attempt };
-    feed.add({ key, type: 'generation.delta', data });
-  });
-  await begin(deps, run_id, run, writer.model, around);
+  const { batches, done } = shown(deps, writing, () => stop.abort());
   const place = { run_id, purpose: 'answer', round: plan_version } as const;
-  const signal = AbortSignal.any([around.cancelled, stop.signal]);
+  const ask = askFor({ db: deps.db, ...models }, place, AbortSignal.any([cancelled, stop.signal]));
   try {
-    const ask = askFor({ db: deps.db, ...models }, place, signal);
-    const text = await writer
-      .write(run, ask, (piece) => batches.add(piece))
-      .finally(async () => {
-        batches.flush();
-        await feed.done();
-      });
+    const text = await writer.write(writing.run, ask, (piece) => batches.add(piece)).finally(done);
     return { text: storableText(text) };
   } catch (error) {
     const degraded = standInFor('answer', error);
-    return { text: storableText(await deps.writer.write(run, NO_MODEL, () => undefined)), degraded };
+    return { text: storableText(await deps.writer.write(writing.run, NO_MODEL, () => undefined)), degraded };
   }
 }
 
-/** Says that the answer is being written; a later try, that what was shown of it is void. */
-async function begin(
+/** Shows the text of a try as it comes. `done` shows the rest of it, and throws what kept it from being shown. */
+function shown(
   { db }: ActivityDeps,
-  run_id: string,
-  { attempt, status }: RunAtWork,
-  model: string,
-  around: Try,
-): Promise<void> {
-  const answering = { status: 'running', phase: 'answering' } as const;
-  const entered: NewEvent = {
-    key: 'phase:answering',
-    type: 'run.status',
-    data: { ...answering, previous: status },
+  { run_id, run, number }: Writing,
+  stop: () => void,
+): { batches: TextBatches; done: () => Promise<void> } {
+  const append_ = (events: NewEvent[]) =>
+    db.transaction(async (tx) => {
+      await lockTry(tx, pieceOf(run_id), number);
+      await append(tx, run_id, { attempt: run.attempt, events });
+    });
+  const feed = new EventFeed(append_, stop);
+  let deltas = 0;
+  const batches = new TextBatches((batch) => {
+    deltas += 1;
+    const key = `answer:delta:${number}:${deltas}`;
+    feed.add({ key, type: 'generation.delta', data: { text: storableText(batch), attempt: number } });
+  });
+  const done = async () => {
+    batches.flush();
+    await feed.done();
   };
-  await append(db, run_id, {
-    attempt,
-    events: [
-      ...(status === 'cancelling' ? [] : [entered]),
-      { key: 'answer:started', type: 'generation.started', data: { model } },
-      ...(around.attempt > 1 ? [reset(around, 'again')] : []),
-    ],
-    change: status === 'cancelling' ? {} : { phase: 'answering' },
+  return { batches, done };
+}
+
+/**
+ * Says that the answer is being written; a later try, that what was shown of it is void.
+ * @returns the number of the try
+ * @throws Refusal `run_cancelling`: an answer that nobody waits for is not bought.
+ */
+function begin(deps: ActivityDeps, run_id: string, { attempt }: RunAtWork): Promise<number> {
+  return deps.db.transaction(async (tx) => {
+    const { number, status } = await beginTry(tx, pieceOf(run_id));
+    if (status === 'cancelling') throw new Refusal('run_cancelling', 'The run is being cancelled.');
+    await append(tx, run_id, {
+      attempt,
+      events: [
+        {
+          key: 'phase:answering',
+          type: 'run.status',
+          data: { status: 'running', phase: 'answering', previous: status },
+        },
+        { key: 'answer:started', type: 'generation.started', data: { model: mindsOf(deps).writer.model } },
+        ...(number > 1 ? [reset(number, 'again')] : []),
+      ],
+      change: { phase: 'answering' },
+    });
+    return number;
   });
 }
 
-function reset({ attempt }: Try, why: string): NewEvent {
-  return { key: `answer:reset:${attempt}:${why}`, type: 'output.reset', data: { attempt } };
+function reset(number: number, why: string): NewEvent {
+  return { key: `answer:reset:${number}:${why}`, type: 'output.reset', data: { attempt: number } };
 }

@@ -2,6 +2,7 @@ import type { Failure } from '../contracts/failure';
 import type { Purpose, Spending, Usage } from '../contracts/model';
 import { Refusal } from '../contracts/refusal';
 import type { Rules } from '../contracts/rules';
+import { holdBackToday, spend, type HeldBack } from './key-spending';
 import { atWork, type RunAtWork } from './runs';
 import type { Tx } from './tx';
 
@@ -96,7 +97,7 @@ async function holdBack(
   }
   const held = await readHeld(tx, ref.run_id);
   refuseBeyond('tokens', held.tokens + tokens, max_tokens);
-  refuseBeyond('USD', held.cost_usd + (cost_usd ?? 0), max_cost_usd);
+  refuseBeyond('USD', rounded(held.cost_usd + (cost_usd ?? 0)), max_cost_usd);
   if (day !== undefined) await holdBackToday(tx, tenant, day, cost_usd ?? 0);
   await tx.query(
     `update model_calls set reserved_tokens = $5, reserved_usd = $6,
@@ -124,31 +125,11 @@ async function readHeld(tx: Tx, run_id: string): Promise<{ tokens: number; cost_
   return held!;
 }
 
-async function holdBackToday(
-  tx: Tx,
-  tenant: string,
-  { key_id, max_cost_usd }: NonNullable<Rules['day']>,
-  cost_usd: number,
-): Promise<void> {
-  const [held] = await tx.query(
-    `insert into key_spending as k (key_id, day, tenant, spent_usd)
-     select $1, (now() at time zone 'utc')::date, $2, $3::numeric where $3::numeric <= $4::numeric
-     on conflict (key_id, day) do update set spent_usd = k.spent_usd + excluded.spent_usd
-       where k.spent_usd + excluded.spent_usd <= $4::numeric
-     returning key_id`,
-    [key_id, tenant, cost_usd, max_cost_usd],
-  );
-  if (held !== undefined) return;
-  throw new Refusal(
-    'budget_exceeded',
-    `The next model call may cost ${cost_usd} USD, more than is left today of the key's ${max_cost_usd} USD.`,
-  );
-}
-
 /**
  * Counts a request before it is sent.
  * @param most requests for one call
- * @returns how many there are with it; null when there may be none: the limit is reached, or a later try has begun.
+ * @returns how many there are with it; null when there may be none: the limit is reached, a later try has begun, or nothing is held back
+ * for it any more, because its run has ended.
  */
 export async function countRequest(
   db: Tx,
@@ -157,11 +138,19 @@ export async function countRequest(
   asked: { endpoint: string; model: string },
 ): Promise<number | null> {
   const [call] = await db.query<{ calls: number }>(
-    `update model_calls set calls = calls + 1, endpoint = $7, model = $8
-     where ${KEY} and fence = $5 and reply is null and calls < $6 returning calls`,
+    `update model_calls set calls = calls + 1, endpoint = $7, model = $8, under_way = true
+     where ${KEY} and fence = $5 and reply is null and calls < $6 and reserved_tokens > 0 returning calls`,
     [...keyOf(ref), fence, most, asked.endpoint, asked.model],
   );
   return call?.calls ?? null;
+}
+
+/** Notes that the last request of a try has failed: until the next one, nothing of the call is under way. */
+export async function noteFailedRequest(db: Tx, ref: CallRef, fence: number): Promise<void> {
+  await db.query(`update model_calls set under_way = false where ${KEY} and fence = $5`, [
+    ...keyOf(ref),
+    fence,
+  ]);
 }
 
 /** How a run stands after a reply was kept. */
@@ -184,10 +173,10 @@ export async function keepReply(
   cost_usd: number | null,
 ): Promise<Kept> {
   const run = await lockForSpending(tx, ref.run_id);
-  await release(tx, ref, run.rules, cost_usd ?? 0);
+  await release(tx, ref, run, cost_usd ?? 0);
   const [kept] = await tx.query<{ reply: KeptReply }>(
     `update model_calls set
-       reply = coalesce(reply, $5::jsonb), model = $6, endpoint = $7,
+       reply = coalesce(reply, $5::jsonb), failure = null, model = $6, endpoint = $7,
        usage = jsonb_build_object(
          'input_tokens', coalesce((usage->>'input_tokens')::bigint, 0) + $8::bigint,
          'output_tokens', coalesce((usage->>'output_tokens')::bigint, 0) + $9::bigint,
@@ -212,19 +201,40 @@ export async function storeSpending(tx: Tx, run_id: string): Promise<void> {
   );
 }
 
-/** Gives a call up: its repetition finds why, and what was held back is free again. */
-export async function giveUpCall(tx: Tx, ref: CallRef, fence: number, failure: Failure): Promise<void> {
-  const { rules } = await lockForSpending(tx, ref.run_id);
+/**
+ * Gives a call up: its repetition finds why, and what was held back is free again.
+ * @returns null; or, where it is not given up because there is a reply or a later try has begun, the call as it stands
+ */
+export async function giveUpCall(
+  tx: Tx,
+  ref: CallRef,
+  fence: number,
+  failure: Failure,
+): Promise<Pick<OpenCall, 'reply'> | null> {
+  const run = await lockForSpending(tx, ref.run_id);
   const rows = await tx.query(
     `update model_calls set failure = $6, finished_at = now() where ${KEY} and fence = $5 and reply is null returning run_id`,
     [...keyOf(ref), fence, JSON.stringify(failure)],
   );
-  if (rows.length > 0) await release(tx, ref, rules, 0);
+  if (rows.length === 0) {
+    const [call] = await tx.query<Pick<OpenCall, 'reply'>>(
+      `select reply from model_calls where ${KEY}`,
+      keyOf(ref),
+    );
+    return call!;
+  }
+  await release(tx, ref, run, 0);
+  return null;
 }
 
-/** Puts what was really spent in the place of what was held back. */
-async function release(tx: Tx, ref: CallRef, { day }: Rules, spent_usd: number): Promise<void> {
-  const [call] = await tx.query<{ reserved_usd: string | null; reserved_on: string | null }>(
+/** Puts what was really spent in the place of what was held back; a reply that comes when nothing is held for it counts today. */
+async function release(
+  tx: Tx,
+  ref: CallRef,
+  { tenant, rules: { day } }: { tenant: string; rules: Rules },
+  spent_usd: number,
+): Promise<void> {
+  const [call] = await tx.query<HeldBack>(
     `select reserved_usd, reserved_on::text from model_calls where ${KEY} for update`,
     keyOf(ref),
   );
@@ -232,12 +242,7 @@ async function release(tx: Tx, ref: CallRef, { day }: Rules, spent_usd: number):
     `update model_calls set reserved_tokens = 0, reserved_usd = null, reserved_on = null where ${KEY}`,
     keyOf(ref),
   );
-  if (day === undefined) return;
-  await tx.query(
-    `update key_spending set spent_usd = spent_usd + $3::numeric - coalesce($4::numeric, 0)
-     where key_id = $1 and day = coalesce($2::date, (now() at time zone 'utc')::date)`,
-    [day.key_id, call?.reserved_on ?? null, spent_usd, call?.reserved_usd ?? null],
-  );
+  if (day !== undefined) await spend(tx, { tenant, key_id: day.key_id }, spent_usd, call!);
 }
 
 /** What the bought calls of a run have cost, and how many tokens were not bought again because their replies were kept. */

@@ -167,6 +167,39 @@ export async function lockRun(tx: Tx, run_id: string): Promise<RunStatus> {
   return run!.status;
 }
 
+/** A piece of a run's work that may be done by two workers at once, where one was lost for a while. */
+export interface Piece {
+  run_id: string;
+  /** `plan:1`, `answer`. */
+  name: string;
+}
+
+/**
+ * Begins a try of a piece of work; what earlier ones write is refused from its commit on. Takes the row lock of the run.
+ * @returns the number of the try, from 1, and the status of the run
+ */
+export async function beginTry(
+  tx: Tx,
+  { run_id, name }: Piece,
+): Promise<{ number: number; status: RunStatus }> {
+  const [run] = await tx.query<{ number: number; status: RunStatus }>(
+    `update runs set tries = tries || jsonb_build_object($2::text, coalesce((tries->>$2)::integer, 0) + 1)
+     where id = $1 returning (tries->>$2)::integer as number, status`,
+    [run_id, name],
+  );
+  return run!;
+}
+
+/** As `lockRun`, for a write of a try. @throws Refusal `superseded` when a later try has begun. */
+export async function lockTry(tx: Tx, { run_id, name }: Piece, number: number): Promise<RunStatus> {
+  const [run] = await tx.query<{ last: number; status: RunStatus }>(
+    'select (tries->>$2)::integer as last, status from runs where id = $1 for no key update',
+    [run_id, name],
+  );
+  if (run!.last === number) return run!.status;
+  throw new Refusal('superseded', 'A later try does this work.');
+}
+
 /** Notes what stood in for a model in this run. */
 export async function markDegraded(tx: Tx, run_id: string, degraded: Degraded): Promise<void> {
   await tx.query('update runs set degraded = $2 where id = $1', [run_id, JSON.stringify(degraded)]);

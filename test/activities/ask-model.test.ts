@@ -8,7 +8,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
 import { asked, fakeModels, NO_PRICES, PRICES, question } from '../support/fake-models';
 import { append } from '../../src/events/append';
-import { COMPLETED, RULES, eventsOf, newRun, reopen, rowOf } from '../support/runs';
+import { COMPLETED, RULES, eventsOf, gate, newRun, reopen, rowOf } from '../support/runs';
 
 let test_db: TestDatabase;
 beforeAll(async () => void (test_db = await createTestDatabase()));
@@ -28,6 +28,22 @@ const usageEvents = async (run_id: string) =>
   (await eventsOf(test_db.db, run_id)).filter(({ type }) => type === 'run.usage');
 const busy = (retry_after_ms?: number) =>
   new Refusal('model_overloaded', 'too busy', [], retry_after_ms === undefined ? {} : { retry_after_ms });
+
+/** A try that is about to send its request, and waits. */
+async function olderTry(run_id: string) {
+  const { opened, open } = gate();
+  const slow: Models = {
+    async call(_request, { before }) {
+      await opened;
+      await before({ name: 'e', model: 'm' } as never);
+      throw new Error('was asked');
+    },
+  };
+  const older = asker(run_id, slow)(question('x'));
+  older.catch(() => undefined);
+  for (let rows = 0; rows === 0;) rows = (await calls(run_id)).length;
+  return { older, open };
+}
 
 describe('asking a model', () => {
   test('buys a reply once, keeps it before it is used, and tells what it cost', async () => {
@@ -149,24 +165,64 @@ describe('asking a model', () => {
     expect((await asked(asker(run_id, fakeModels('now')), 'x')).text).toBe('now');
   });
 
-  test('lets no request of an older try out once a later one has begun', async () => {
+  test('lets no request of an older try out once a later one has begun: it gets the reply of that one', async () => {
     const run_id = await run();
-    let open!: () => void;
-    const gate = new Promise<void>((resolve) => (open = resolve));
-    const slow: Models = {
-      async call(_request, { before }) {
-        await gate;
-        await before({ name: 'e', model: 'm' } as never);
-        throw new Error('was asked');
-      },
-    };
-    const older = asker(run_id, slow)(question('x'));
-    older.catch(() => undefined);
-    for (let rows = 0; rows === 0;) rows = (await calls(run_id)).length;
+    const { older, open } = await olderTry(run_id);
     await asked(asker(run_id, fakeModels('newer')), 'x');
     open();
-    await expect(older).rejects.toMatchObject({ code: 'provider_unavailable' });
+    expect((await older).text).toBe('newer');
     expect(await calls(run_id)).toMatchObject([{ calls: 1, failure: null }]);
+  });
+
+  test('tells an older try that it is superseded while a later one asks, so that nobody stands in for the model', async () => {
+    const run_id = await run();
+    const { older, open } = await olderTry(run_id);
+    const later = gate();
+    const newer = asked(
+      asker(
+        run_id,
+        fakeModels(() => later.opened.then(() => 'newer')),
+      ),
+      'x',
+    );
+    for (let counted = 0; counted === 0;) counted = Number((await calls(run_id))[0]?.calls ?? 0);
+    open();
+    await expect(older).rejects.toMatchObject({ code: 'superseded' });
+    later.open();
+    expect((await newer).text).toBe('newer');
+  });
+
+  test('takes a reply that came after the call was given up', async () => {
+    const run_id = await run();
+    const late = gate();
+    const older = asker(
+      run_id,
+      fakeModels(() => late.opened.then(() => 'late')),
+    )(question('x'));
+    for (let counted = 0; counted === 0;) counted = Number((await calls(run_id))[0]?.calls ?? 0);
+    const declined = fakeModels(new Refusal('model_declined', 'no'));
+    await expect(asker(run_id, declined)(question('x'))).rejects.toMatchObject({ code: 'model_declined' });
+    late.open();
+    await older;
+    expect((await asked(asker(run_id, fakeModels()), 'x')).text).toBe('late');
+  });
+
+  test('counts what a model costs that answers under another name', async () => {
+    const run_id = await run({ max_cost_usd: 1 });
+    const prices: Pricing = { ...PRICES, costOf: (model) => (model === 'known' ? 0.001 : null) };
+    const models: Models = {
+      async call(_request, { before, after }) {
+        await before({ name: 'e', model: 'known' } as never);
+        const reply = { text: 'ok', model: 'vendor/known:latest\u0000', endpoint: 'e', usage: null };
+        await after(reply);
+        return reply;
+      },
+    };
+    await asker(run_id, models, prices)(question('x'));
+    expect((await rowOf(test_db.db, run_id)).usage).toMatchObject({
+      cost_usd: 0.001,
+      by_model: [{ model: 'vendor/known:latest\ufffd' }],
+    });
   });
 
   test('counts a reply that came second too, and uses the first', async () => {
@@ -257,6 +313,20 @@ describe('budgets of a run', () => {
     });
     const free: Pricing = { worstCase: () => ({ tokens: 1, cost_usd: 0 }), costOf: () => 0 };
     expect((await asked(asker(run_id, fakeModels('free'), free), 'y')).text).toBe('free');
+    // Nothing was spent of it, so nothing nears its end.
+    expect((await eventsOf(test_db.db, run_id)).map(({ type }) => type)).not.toContain('run.budget_warning');
+  });
+});
+
+describe('budgets in money', () => {
+  test('may be used up to the last cent: sums do not drift', async () => {
+    const run_id = await run({ max_cost_usd: 0.3 });
+    const prices: Pricing = { worstCase: () => ({ tokens: 1, cost_usd: 0.2 }), costOf: () => 0.1 };
+    const models = fakeModels('one', 'two');
+    for (const text of ['1', '2']) await asked(asker(run_id, models, prices), text);
+    await expect(asked(asker(run_id, models, prices), '3')).rejects.toMatchObject({
+      code: 'budget_exceeded',
+    });
   });
 });
 

@@ -152,6 +152,15 @@ describe('writing the answer', () => {
 });
 
 describe('ending a run', () => {
+  test('shows what Postgres refuses of a message as replacement characters: the run ends', async () => {
+    const run_id = await newRun(test_db.db);
+    const failure = { code: 'reply_unreadable' as const, message: 'Unrecognized key: a\u0000b\ud800' };
+    expect(await endRun(depsWith(test_db.db), { run_id, ending: { status: 'failed', failure } })).toEqual({
+      status: 'failed',
+    });
+    expect((await rowOf(test_db.db, run_id)).status_reason).toBe('Unrecognized key: a\ufffdb\ufffd');
+  });
+
   test.each<[Ending, object, object]>([
     [
       TIMED_OUT,

@@ -1,76 +1,36 @@
 import { carryOutInstantly } from '../../src/activities/carry-out-instantly';
-import type { ActivityDeps, Minds } from '../../src/activities/deps';
+import type { ActivityDeps } from '../../src/activities/deps';
 import { draftPlan } from '../../src/activities/draft-plan';
 import { draftPlanWithModel } from '../../src/activities/draft-plan-with-model';
+import { handInPlan } from '../../src/activities/hand-in-plan';
 import { judgePlan } from '../../src/activities/judge-plan';
 import { writeAnswerWithModel } from '../../src/activities/write-answer-with-model';
 import { Refusal } from '../../src/contracts/refusal';
-import type { Step } from '../../src/contracts/plan';
 import type { Rules } from '../../src/contracts/rules';
-import { createPatternPlanner } from '../../src/planning/pattern-planner';
-import { createRuleJudge } from '../../src/planning/rule-judge';
-import { createTemplateAnswer } from '../../src/planning/template-answer';
 import { cancelRun } from '../../src/runs/cancel';
-import { ECHO, NEVER, depsWith } from '../support/activities';
+import { NEVER } from '../support/activities';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
-import { fakeModels, PRICES, question, type Said } from '../support/fake-models';
+import type { Said } from '../support/fake-models';
 import { fakeWorkflows } from '../support/fakes';
-import { RULES, eventsOf, newRun, rowOf } from '../support/runs';
+import { around, STEPS, withMinds } from '../support/minds';
+import { RULES, eventsOf, gate, newRun, rowOf } from '../support/runs';
 
 let test_db: TestDatabase;
 beforeAll(async () => void (test_db = await createTestDatabase()));
 afterAll(() => test_db.drop());
 
-const STEPS: Step[] = [{ id: 'one', tool: 'echo', input: { x: 1 } }];
 const GOOD = JSON.stringify({ is_valid: true, confidence: 0.9, issues: [], suggestions: [] });
 const BAD = JSON.stringify({ is_valid: false, confidence: 0.9, issues: ['No.'], suggestions: [] });
 
-/** Minds of the fewest words: a plan is a list of steps, one reply a step; a verdict and an answer are what the model says. */
-const MINDS: Omit<Minds, 'models' | 'prices'> = {
-  planner: {
-    source: 'model',
-    async draft({ feedback }, { ask, onStep, onReset }) {
-      const { text } = await ask(question(`plan ${feedback.length}`));
-      if (text === 'again') {
-        onStep({ id: 'void', tool: 'echo', input: {} });
-        onReset();
-      }
-      const steps = text === 'again' ? STEPS : (JSON.parse(text) as Step[]);
-      for (const step of steps) onStep(step);
-      return { kind: 'plan', steps };
-    },
-  },
-  judge: {
-    name: 'model',
-    instant: false,
-    judge: async (_request, ask) => JSON.parse((await ask(question('judge'))).text) as unknown,
-  },
-  writer: {
-    model: 'model/medium',
-    instant: false,
-    write: async (_request, ask, onText) => (await ask(question('answer'), onText)).text,
-  },
-};
-
-const made = (...says: Said[]) => {
-  const models = fakeModels(...says);
-  const deps = depsWith(test_db.db, [ECHO], {
-    planner: createPatternPlanner(),
-    judge: createRuleJudge(),
-    writer: createTemplateAnswer(),
-    minds: { ...MINDS, models, prices: PRICES },
-  });
-  return { models, deps };
-};
-const around = (attempt = 1) => ({ execution: 'e', cancelled: NEVER, attempt });
+const made = (...says: Said[]) => withMinds(test_db.db, ...says);
 const run = (rules: Partial<Rules> = {}) => newRun(test_db.db, { rules: { ...RULES, ...rules } });
 const told = async (run_id: string, ...types: string[]) =>
   (await eventsOf(test_db.db, run_id))
     .filter(({ type }) => types.includes(type))
     .map(({ type, data }) => ({ type, ...(data as object) }));
-const draft = (deps: ActivityDeps, run_id: string, round = 1, attempt = 1) =>
-  draftPlanWithModel(deps, { run_id, round }, around(attempt));
+const draft = (deps: ActivityDeps, run_id: string, round = 1) =>
+  draftPlanWithModel(deps, { run_id, round }, around());
 const cancel = (run_id: string) =>
   cancelRun(
     { records: test_db.db, workflows: fakeWorkflows(), onNotWoken: () => undefined },
@@ -116,7 +76,7 @@ describe('a goal that patterns do not understand', () => {
       phase: 'planning',
       rounds: 1,
     });
-    const again = await draft(deps, run_id, 1, 2);
+    const again = await draft(deps, run_id);
     expect(again).toMatchObject({ status: 'drafted', judge: 'llm' });
     expect(models.requests).toHaveLength(1);
   });
@@ -138,7 +98,7 @@ describe('a goal that patterns do not understand', () => {
     const run_id = await run();
     const dying = { ...deps, tools: { ...deps.tools, get: () => fail() } };
     await expect(draft(dying, run_id)).rejects.toThrow('dies');
-    await draft(deps, run_id, 1, 2);
+    await draft(deps, run_id);
     expect(await told(run_id, 'plan.started', 'plan.step_drafted', 'plan.created')).toMatchObject([
       { type: 'plan.started' },
       { type: 'plan.step_drafted' },
@@ -155,6 +115,19 @@ describe('a goal that patterns do not understand', () => {
     await cancel(run_id);
     expect(await draft(deps, run_id, 2)).toEqual({ status: 'rejected', wish: 'cancel' });
     expect(models.requests).toHaveLength(0);
+  });
+
+  test('keeps the wish to be cancelled that comes while a model plans, and when it began', async () => {
+    const later = gate();
+    const { deps } = made(() => later.opened.then(() => JSON.stringify(STEPS)));
+    const run_id = await run();
+    const drafting = draft(deps, run_id);
+    await eventually(async () => (await told(run_id, 'plan.started')).length === 1);
+    const { started_at } = await rowOf(test_db.db, run_id);
+    await cancel(run_id);
+    later.open();
+    expect(await drafting).toMatchObject({ status: 'drafted', wish: 'cancel' });
+    expect(await rowOf(test_db.db, run_id)).toMatchObject({ status: 'cancelling', started_at });
   });
 
   test('stops asking when the run is ended under it', async () => {
@@ -200,6 +173,20 @@ describe('the judge of a model plan', () => {
     const run_id = await run({ judge_enabled: false });
     expect(await draft(deps, run_id)).toMatchObject({ to_judge: false });
     expect(await rowOf(test_db.db, run_id)).toMatchObject({ phase: 'executing', plan_version: 1 });
+  });
+
+  test('is handed in, where the plan alone is asked for', async () => {
+    const { deps } = made(JSON.stringify(STEPS), GOOD);
+    const run_id = await run({ mode: 'plan_only' });
+    expect(await draft(deps, run_id)).toMatchObject({ to_judge: true });
+    expect(await judgePlan(deps, { run_id, round: 1 }, NEVER)).toMatchObject({ accepted: true });
+    expect(await handInPlan(deps, { run_id, plan_version: 1 })).toEqual({ wish: null });
+    expect((await eventsOf(test_db.db, run_id)).map(({ type }) => type).slice(-4)).toEqual([
+      'judge.started',
+      'judge.verdict',
+      'step.skipped',
+      'run.completed',
+    ]);
   });
 
   test('never sees a plan that the check rejects', async () => {
@@ -251,6 +238,15 @@ describe('the judge of a model plan', () => {
     expect(await rowOf(test_db.db, other)).toMatchObject({ degraded });
   });
 
+  test.each([
+    [0, 0, false],
+    [0, 0.01, true],
+    [1, 1, false],
+  ])('with a threshold of %p and a confidence of %p: %p', async (judge_threshold, confidence, accepted) => {
+    const verdict = JSON.stringify({ is_valid: true, confidence, issues: [], suggestions: [] });
+    expect(await (await judged(verdict, { judge_threshold })).judged).toMatchObject({ accepted });
+  });
+
   test('is closed on what it cannot read', async () => {
     expect(await (await judged('{"is_valid": true}')).judged).toMatchObject({ accepted: false });
   });
@@ -276,7 +272,7 @@ describe('the answer of a model', () => {
       { answer: text },
     ]);
     expect(await rowOf(test_db.db, run_id)).toMatchObject({ status: 'completed', answer: text, phase: null });
-    expect(await writeAnswerWithModel(deps, { run_id, plan_version: 1 }, around(2))).toEqual({ wish: null });
+    expect(await writeAnswerWithModel(deps, { run_id, plan_version: 1 }, around())).toEqual({ wish: null });
   });
 
   test('begins anew on another try: what was shown is void', async () => {
@@ -284,7 +280,7 @@ describe('the answer of a model', () => {
     const run_id = await carriedOut(deps);
     const ref = { run_id, plan_version: 1 };
     await expect(writeAnswerWithModel(deps, ref, around())).rejects.toMatchObject({ code: 'model_timeout' });
-    await writeAnswerWithModel(deps, ref, around(2));
+    await writeAnswerWithModel(deps, ref, around());
     expect(
       await told(run_id, 'generation.started', 'output.reset', 'generation.delta', 'generation.completed'),
     ).toMatchObject([
@@ -293,6 +289,20 @@ describe('the answer of a model', () => {
       { type: 'generation.delta', attempt: 2, text: 'It is 1.' },
       { type: 'generation.completed' },
     ]);
+  });
+
+  test('is not bought for a run that is to be cancelled', async () => {
+    const { deps, models } = made(JSON.stringify(STEPS));
+    const run_id = await carriedOut(deps);
+    await cancel(run_id);
+    const requests = models.requests.length;
+    expect(await writeAnswerWithModel(deps, { run_id, plan_version: 1 }, around())).toEqual({
+      wish: 'cancel',
+    });
+    expect(models.requests).toHaveLength(requests);
+    expect(await told(run_id, 'run.status')).not.toContainEqual(
+      expect.objectContaining({ phase: 'answering' }),
+    );
   });
 
   test('is a template where no model can be asked, and says so', async () => {

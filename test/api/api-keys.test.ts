@@ -96,6 +96,10 @@ describe('creating a key', () => {
     ],
     [{ name: 'x', scopes: ['admin'], limits: { submits: 0 } }, ['/limits/submits']],
     [{ name: 'x', scopes: ['admin'], limits: { queries: 1 } }, ['/limits/queries']],
+    [{ name: 'x', scopes: ['admin'], limits: { usd_per_day: -0.01 } }, ['/limits/usd_per_day']],
+    [{ name: 'x', scopes: ['admin'], limits: { usd_per_day: 1_000_001 } }, ['/limits/usd_per_day']],
+    [{ name: 'x', scopes: ['admin'], limits: { usd_per_day: '1' } }, ['/limits/usd_per_day']],
+    [{ name: 'x', scopes: ['admin'], limits: { usd_per_day: null } }, ['/limits/usd_per_day']],
     [{ name: 'x', scopes: ['admin'], secret: 'lh_mine' }, ['/secret']],
   ])('refuses %j', async (body, pointers) => {
     await problemIn(await ask('', { body }), 'invalid_request', { pointers });
@@ -108,6 +112,20 @@ describe('creating a key', () => {
     const wide = { scopes: ['admin' as const], limits: { submits: 80 } };
     const { secret } = await createApiKey(api.database.db, 'tenant_own', 'wide', wide);
     expect((await ask('', { as: secret, body })).status).toBe(201);
+  });
+
+  test('hands its own limits on where nothing is said: a key without limits would be a way around them', async () => {
+    const scopes = ['admin' as const];
+    const limits = { usd_per_day: 1, submits: 10, reads: 1_000_000 };
+    const { secret } = await createApiKey(api.database.db, 'tenant_own', 'narrow', { scopes, limits });
+    const give = async (more: object) =>
+      ask('', { as: secret, body: { name: 'x', scopes: ['runs:write'], ...more } });
+    const given = async (more: object) => ApiKeyWithSecret.parse(await (await give(more)).json()).limits;
+    expect(await given({})).toEqual({ usd_per_day: 1, submits: 10 });
+    expect(await given({ limits: { usd_per_day: 0 } })).toEqual({ usd_per_day: 0, submits: 10 });
+    await problemIn(await give({ limits: { usd_per_day: 1.01 } }), 'invalid_request', {
+      pointers: ['/limits/usd_per_day'],
+    });
   });
 
   test('stops at a hundred keys of a tenant that are accepted, however many ask at once', async () => {

@@ -131,18 +131,23 @@ describe('field', () => {
     ['budget', { max_steps: '5' }, '/budget/max_steps'],
     ['budget', { max_duration_s: -1 }, '/budget/max_duration_s'],
     ['budget', { max_duration_s: 1e300 }, '/budget/max_duration_s'],
-    ['budget', { max_cost_usd: -1 }, '/budget/max_cost_usd'],
-    ['budget', { max_cost_usd: 'NaN' }, '/budget/max_cost_usd'],
+    ['budget', { max_cost_usd: -0.01 }, '/budget/max_cost_usd'],
+    ['budget', { max_cost_usd: '1' }, '/budget/max_cost_usd'],
     ['budget', { max_cost_usd: null }, '/budget/max_cost_usd'],
     ['budget', { max_cost_usd: 1e300 }, '/budget/max_cost_usd'],
     ['budget', { max_tokens: 0 }, '/budget/max_tokens'],
-    ['budget', { max_tokens: -5 }, '/budget/max_tokens'],
+    ['budget', { max_tokens: -1 }, '/budget/max_tokens'],
     ['budget', { max_tokens: 1.5 }, '/budget/max_tokens'],
-    ['judge', { threshold: 2 }, '/judge/threshold'],
+    ['budget', { max_tokens: 1_000_000_001 }, '/budget/max_tokens'],
+    ['budget', { usd_per_day: 1 }, '/budget/usd_per_day'],
+    ['judge', 'off', '/judge'],
+    ['judge', { enabled: 'no' }, '/judge/enabled'],
+    ['judge', { threshold: 1.01 }, '/judge/threshold'],
     ['judge', { threshold: -0.1 }, '/judge/threshold'],
-    ['judge', { max_replans: 99 }, '/judge/max_replans'],
+    ['judge', { max_replans: -1 }, '/judge/max_replans'],
+    ['judge', { max_replans: 11 }, '/judge/max_replans'],
     ['judge', { on_exhausted: 'ask' }, '/judge/on_exhausted'],
-    ['judge', { model: 'x' }, '/judge/model'],
+    ['judge', { model: 'mine' }, '/judge/model'],
     ['metadata', [], '/metadata'],
     ['metadata', { a: 1 }, '/metadata/a'],
     ['metadata', { a: 'x'.repeat(513) }, '/metadata/a'],
@@ -171,11 +176,13 @@ describe('field', () => {
     },
   );
 
-  test('a budget beyond every number is refused, and NaN is no JSON', async () => {
-    await refused('{"goal":"a","budget":{"max_cost_usd":1e309}}', '/budget/max_cost_usd');
-    await refused('{"goal":"a","budget":{"max_tokens":1e309}}', '/budget/max_tokens');
-    expect((await send('{"goal":"a","budget":{"max_cost_usd":NaN}}')).status).toBe(400);
-  });
+  test.each(['max_tokens', 'max_cost_usd', 'max_steps'])(
+    '%s beyond what numbers can say is refused',
+    async (field) => {
+      await refused(`{"goal":"a","budget":{"${field}":1e309}}`, `/budget/${field}`);
+      await refused(`{"goal":"a","budget":{"${field}":-1e309}}`, `/budget/${field}`);
+    },
+  );
 
   test('__proto__ is refused wherever it stands', async () => {
     await refused('{"goal":"a","__proto__":{"user":"root"}}', '/__proto__');

@@ -191,9 +191,15 @@ describe('the limits that all workers share', () => {
       ),
     ]);
     for (const text of ['one', 'two', 'large', 'large', 'large']) expect(await ask(pool)).toBe(text);
+    // Another worker has the only slot.
+    const out = held();
+    const limits = { max_parallel: 1, timeout_s: 300 };
+    const full = scriptedEndpoint('full', [out.answer]);
+    const other = ask(worker([pooled('medium', full, limits)]));
+    await eventually(() => full.requests.length === 1);
     const without_large = worker([
       pooled('small', scriptedEndpoint('down')),
-      pooled('medium', scriptedEndpoint('full'), { per_minute: 0 }),
+      pooled('medium', scriptedEndpoint('full'), limits),
     ]);
     for (const [later_ms, retry_after_ms] of [
       [30_000, 1_000], // a slot may be free sooner
@@ -203,6 +209,8 @@ describe('the limits that all workers share', () => {
       const { code, more } = await refused(ask(without_large));
       expect([code, more]).toEqual(['model_rate_limited', { retry_after_ms }]);
     }
+    out.give('done');
+    await other;
   });
 
   test('free the slot of a killed worker when its lease ends, and not before', async () => {

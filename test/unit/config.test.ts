@@ -96,3 +96,18 @@ describe('LONGHAUL_ALLOWED_ORIGINS', () => {
     expect(() => parse(text)).toThrow(/LONGHAUL_ALLOWED_ORIGINS: must be origins/),
   );
 });
+
+describe('LONGHAUL_USD_PER_DAY', () => {
+  const parse = (text: string) =>
+    loadConfig({ ...DATABASE, LONGHAUL_USD_PER_DAY: text }).LONGHAUL_USD_PER_DAY;
+
+  test.each([
+    ['', undefined],
+    ['0', 0],
+    ['0.005', 0.005],
+  ])('%p is taken', (text, usd) => expect(parse(text)).toBe(usd));
+
+  test.each(['-1', 'NaN', '1e309', 'Infinity', '1 USD', '1,5'])('%p is refused', (text) =>
+    expect(() => parse(text)).toThrow(/LONGHAUL_USD_PER_DAY: /),
+  );
+});

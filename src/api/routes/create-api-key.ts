@@ -22,9 +22,11 @@ export function createApiKey({ settings }: ApiDeps) {
     },
     failures: ['too_many_keys'],
     async handle({ res, body, caller, records }) {
-      const { name, scopes, expires_at, expires_in_s, limits = {} } = body;
+      const { name, scopes, expires_at, expires_in_s } = body;
       if (expires_at !== undefined) refusePast(expires_at);
-      refuseMore(limits, caller, { ...settings.quotas, usd_per_day: settings.usd_per_day ?? Infinity });
+      const standard = { ...settings.quotas, usd_per_day: settings.usd_per_day ?? Infinity };
+      const limits = { ...handedOn(caller, standard), ...body.limits };
+      refuseMore(limits, caller, standard);
       const key = await create(records, caller.tenant, name, {
         scopes,
         limits,
@@ -45,6 +47,12 @@ function refusePast(expires_at: string): void {
   throw new Refusal('invalid_request', `/expires_at: ${detail}`, [
     { pointer: '/expires_at', code: 'invalid_value', detail },
   ]);
+}
+
+/** Its own limits, where they are below the standard: a key that is given without a word about them gets no more than who gives it has. */
+function handedOn({ limits }: ApiKey, standard: Record<keyof KeyLimits, number>): KeyLimits {
+  const own = Object.entries(limits) as [keyof KeyLimits, number][];
+  return Object.fromEntries(own.filter(([kind, most]) => most < standard[kind]));
 }
 
 /** Limits protect the service, so a key gives none that is above its own; only the operator does, by the command line. */

@@ -52,7 +52,7 @@ export function readyz({ checks, stopping }: ApiDeps) {
       const [postgres, temporal, models] = await Promise.all([
         outcomeOf(checks.postgres),
         outcomeOf(checks.temporal),
-        checks.models().catch(() => ({})), // Postgres says it, if it can
+        inTime(checks.models(), {}), // Postgres says it, if it can
       ]);
       const said = Object.keys(models).length > 0 ? { models } : {};
       const status = postgres !== 'ok' ? 'unavailable' : temporal !== 'ok' ? 'degraded' : 'ok';
@@ -61,16 +61,21 @@ export function readyz({ checks, stopping }: ApiDeps) {
   });
 }
 
-async function outcomeOf(check: () => Promise<void>): Promise<'ok' | 'unreachable'> {
+function outcomeOf(check: () => Promise<void>): Promise<'ok' | 'unreachable'> {
+  const well = check().then(() => 'ok' as const);
+  return inTime(well, 'unreachable');
+}
+
+/** What a check found; `otherwise` where it failed or takes too long. */
+async function inTime<Found, Otherwise>(
+  check: Promise<Found>,
+  otherwise: Otherwise,
+): Promise<Found | Otherwise> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<'unreachable'>((resolve) => {
-    timer = setTimeout(() => resolve('unreachable'), CHECK_TIMEOUT_MS);
+  const late = new Promise<Otherwise>((resolve) => {
+    timer = setTimeout(() => resolve(otherwise), CHECK_TIMEOUT_MS);
   });
-  const checked = check().then(
-    () => 'ok' as const,
-    () => 'unreachable' as const,
-  );
-  const outcome = await Promise.race([checked, late]);
+  const found = await Promise.race([check.catch(() => otherwise), late]);
   clearTimeout(timer);
-  return outcome;
+  return found;
 }
