@@ -18,6 +18,7 @@ export async function judgePlan(deps: ActivityDeps, ref: RoundRef, cancelled: Ab
   const run = await readRounds(deps.db, ref.run_id);
   const plan = roundOf(run, ref);
   if (plan.accepted !== null) return { accepted: plan.accepted, wish: null };
+  if (run.status === 'cancelling') return { accepted: false, wish: 'cancel' }; // nobody needs to be asked any more
 
   const { decision, degraded } = await judge(deps, ref, run, plan, cancelled);
   const wish = await deps.db.transaction(async (tx) => {

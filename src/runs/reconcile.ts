@@ -13,6 +13,8 @@ const TOGETHER = 25;
 /** Looks between two clearings of expired idempotency keys and tickets. */
 const CLEAR_EVERY = 60;
 const CLEARED_AT_ONCE = 1_000;
+/** Days after which what a key has spent on one of them is forgotten: a call that began before midnight is long over. */
+const SPENDING_KEPT_DAYS = 7;
 /** Key of the advisory lock that the elected process holds. */
 const LOCK = 7_240_003;
 
@@ -150,6 +152,9 @@ export class Reconciler {
       `delete from idempotency_keys where (tenant, route, key) in
          (select tenant, route, key from idempotency_keys where expires_at < now() limit $1)`,
       [CLEARED_AT_ONCE],
+    );
+    await this.deps.db.query(
+      `delete from key_spending where day < (now() at time zone 'utc')::date - ${SPENDING_KEPT_DAYS}`,
     );
     await this.deps.db.query(
       `delete from stream_tickets where hash in (select hash from stream_tickets where expires_at < now() limit $1)`,

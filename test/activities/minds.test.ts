@@ -189,6 +189,15 @@ describe('the judge of a model plan', () => {
     ]);
   });
 
+  test('is not asked for a run that is to be cancelled', async () => {
+    const { deps, models } = made(JSON.stringify(STEPS), GOOD);
+    const run_id = await run();
+    await draft(deps, run_id);
+    await cancel(run_id);
+    expect(await judgePlan(deps, { run_id, round: 1 }, NEVER)).toEqual({ accepted: false, wish: 'cancel' });
+    expect(models.left()).toBe(1);
+  });
+
   test('never sees a plan that the check rejects', async () => {
     const { deps, models } = made(JSON.stringify([{ id: 'one', tool: 'nowhere', input: {} }]));
     const run_id = await run();

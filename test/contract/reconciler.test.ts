@@ -196,6 +196,16 @@ describe('the reconciler', () => {
     expect(await keys()).toEqual([{ key: 'young' }]);
   });
 
+  test('forgets what keys have spent on days that are long over', async () => {
+    await test_db.db.query(
+      `insert into key_spending (key_id, day, tenant, spent_usd)
+       select 'key_1', (now() at time zone 'utc')::date - ago, 'tenant', 1 from unnest(array[0, 1, 8]) ago`,
+    );
+    begin();
+    const days = () => test_db.db.query('select day from key_spending');
+    await eventually(async () => (await days()).length === 2);
+  });
+
   test('forgets tickets that expired and keeps the others', async () => {
     const { id } = await createApiKey(test_db.db, 'tenant', 'key');
     const key = { id, tenant: 'tenant', scopes: [], limits: {} };
