@@ -138,7 +138,7 @@ function asking(states: EndpointStates, now: () => number) {
     const lease_ms = timeout_s * 1_000 + LEASE_SPARE_MS;
     const admission = await states.take(key, { id, limits: { max_parallel, per_minute }, lease_ms });
     if (!admission.granted) return { denial: admission };
-    let outcome: CallOutcome = 'left';
+    let reported: Promise<void> | undefined;
     try {
       await options.before(endpoint);
       if (options.signal.aborted) throw new Interrupted();
@@ -148,11 +148,12 @@ function asking(states: EndpointStates, now: () => number) {
         (error: unknown) => ({ error }),
       );
       const slow = now() - began_at > timeout_s * 1_000 * SLOW_PART;
-      outcome = outcomeOf(attempt, slow);
+      reported = report(key, id, outcomeOf(attempt, slow));
+      reported.catch(() => undefined); // told below; the reply is kept first
       if ('reply' in attempt) await options.after(attempt.reply);
       return attempt;
     } finally {
-      await report(key, id, outcome);
+      await (reported ?? report(key, id, 'left'));
     }
   };
 }
