@@ -138,24 +138,42 @@ describe('the breaker that all workers share', () => {
 });
 
 describe('the limits that all workers share', () => {
-  test('hold for calls at once: of twenty calls of two workers three are made', async () => {
+  test('are waited for in one worker: nobody is refused, and never are more than three under way', async () => {
+    const answers = times(20, held);
+    const endpoint = scriptedEndpoint(
+      'one',
+      answers.map(({ answer }) => answer),
+    );
+    const pool = worker([pooled('small', endpoint, { max_parallel: 3 })]);
+    let made = 0;
+    const asked = times(20, () => ask(pool).then(() => (made += 1)));
+    for (const [index, { give }] of answers.entries()) {
+      await eventually(() => endpoint.requests.length === Math.min(20, index + 3));
+      expect(endpoint.requests.length - made).toBeLessThanOrEqual(3);
+      give('made');
+      await eventually(() => made === index + 1);
+    }
+    await Promise.all(asked);
+  });
+
+  test('hold for calls at once: of the calls of twenty workers three are made', async () => {
     const answers = times(3, held);
     const endpoint = scriptedEndpoint('one', [...answers.map(({ answer }) => answer), 'after']);
     const limits = { max_parallel: 3 };
-    const pools = workers.two([pooled('small', endpoint, limits)]);
+    const pools = times(20, () => worker([pooled('small', endpoint, limits)]));
     const heard: string[] = [];
     const hear = (said: string) => void heard.push(said);
-    const asked = times(20, (at) => ask(pools[at % 2]!).then(hear, (error: Refusal) => hear(error.code)));
+    const asked = pools.map((pool) => ask(pool).then(hear, (error: Refusal) => hear(error.code)));
     // Those that may not be made hear so at once: nobody waits for a slot that will be free.
     await eventually(() => heard.length === 17 && endpoint.requests.length === 3);
     expect(new Set(heard)).toEqual(new Set(['model_rate_limited']));
-    const refusal = await refused(ask(pools[0]));
+    const refusal = await refused(ask(worker([pooled('small', endpoint, limits)])));
     expect(refusal.more).toEqual({ retry_after_ms: 1_000 });
     expect(refusal.message).toContain('one has as many calls under way as it may have');
     answers.forEach(({ give }) => give('made'));
     await Promise.all(asked);
     expect(heard.slice(17)).toEqual(['made', 'made', 'made']);
-    expect(await ask(pools[1])).toBe('after');
+    expect(await ask(pools[1]!)).toBe('after');
   });
 
   test('hold for calls a minute', async () => {
