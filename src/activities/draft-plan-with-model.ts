@@ -38,7 +38,9 @@ export async function draftPlanWithModel(deps: ActivityDeps, ref: RoundRef, arou
     })
     .finally(() => drafts.done());
   const drafted = draft.kind === 'plan' ? draft : { not_understood: storableText(draft.detail) };
-  return concludeRound(deps, ref, run, { source: planner.source, drafted }, around.execution);
+  // It has begun: how it stands now is looked at again, and its beginning is not told twice.
+  const going = { ...run, status: 'running' as const };
+  return concludeRound(deps, ref, going, { source: planner.source, drafted }, around.execution);
 }
 
 /** The steps of a plan that is being drafted, as its readers see them. `plan.started` says each time that what was shown is void. */

@@ -1,5 +1,5 @@
 import type { Degraded } from '../contracts/model';
-import { markDegraded, type RunAtWork } from '../db/runs';
+import { lockRun, markDegraded, type RunAtWork } from '../db/runs';
 import { readCarriedOut } from '../db/steps';
 import { append, type NewEvent } from '../events/append';
 import type { AnswerRequest } from '../planning/answer-writer';
@@ -65,7 +65,7 @@ async function write(
     const data = { text: storableText(batch), attempt: around.attempt };
     feed.add({ key, type: 'generation.delta', data });
   });
-  await begin(deps, run_id, run, writer.model, around);
+  await begin(deps, run_id, run.attempt, writer.model, around);
   const place = { run_id, purpose: 'answer', round: plan_version } as const;
   const signal = AbortSignal.any([around.cancelled, stop.signal]);
   try {
@@ -83,28 +83,31 @@ async function write(
   }
 }
 
-/** Says that the answer is being written; a later try, that what was shown of it is void. */
+/** Says that the answer is being written; a later try, that what was shown of it is void. A wish may have come since the run was read. */
 async function begin(
   { db }: ActivityDeps,
   run_id: string,
-  { attempt, status }: RunAtWork,
+  attempt: number,
   model: string,
   around: Try,
 ): Promise<void> {
-  const answering = { status: 'running', phase: 'answering' } as const;
-  const entered: NewEvent = {
-    key: 'phase:answering',
-    type: 'run.status',
-    data: { ...answering, previous: status },
-  };
-  await append(db, run_id, {
-    attempt,
-    events: [
-      ...(status === 'cancelling' ? [] : [entered]),
-      { key: 'answer:started', type: 'generation.started', data: { model } },
-      ...(around.attempt > 1 ? [reset(around, 'again')] : []),
-    ],
-    change: status === 'cancelling' ? {} : { phase: 'answering' },
+  await db.transaction(async (tx) => {
+    const previous = await lockRun(tx, run_id);
+    const answering = { status: 'running', phase: 'answering' } as const;
+    const entered: NewEvent = {
+      key: 'phase:answering',
+      type: 'run.status',
+      data: { ...answering, previous },
+    };
+    await append(tx, run_id, {
+      attempt,
+      events: [
+        ...(previous === 'cancelling' ? [] : [entered]),
+        { key: 'answer:started', type: 'generation.started', data: { model } },
+        ...(around.attempt > 1 ? [reset(around, 'again')] : []),
+      ],
+      change: previous === 'cancelling' ? {} : { phase: 'answering' },
+    });
   });
 }
 

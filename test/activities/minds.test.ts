@@ -7,6 +7,8 @@ import { writeAnswerWithModel } from '../../src/activities/write-answer-with-mod
 import { Refusal } from '../../src/contracts/refusal';
 import type { Step } from '../../src/contracts/plan';
 import type { Rules } from '../../src/contracts/rules';
+import type { Records } from '../../src/db/database';
+import { lockRun } from '../../src/db/runs';
 import { createPatternPlanner } from '../../src/planning/pattern-planner';
 import { createRuleJudge } from '../../src/planning/rule-judge';
 import { createTemplateAnswer } from '../../src/planning/template-answer';
@@ -16,7 +18,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
 import { fakeModels, PRICES, question, type Said } from '../support/fake-models';
 import { fakeWorkflows } from '../support/fakes';
-import { RULES, eventsOf, newRun, rowOf } from '../support/runs';
+import { RULES, blocked, eventsOf, newRun, rowOf } from '../support/runs';
 
 let test_db: TestDatabase;
 beforeAll(async () => void (test_db = await createTestDatabase()));
@@ -71,9 +73,9 @@ const told = async (run_id: string, ...types: string[]) =>
     .map(({ type, data }) => ({ type, ...(data as object) }));
 const draft = (deps: ActivityDeps, run_id: string, round = 1, attempt = 1) =>
   draftPlanWithModel(deps, { run_id, round }, around(attempt));
-const cancel = (run_id: string) =>
+const cancel = (run_id: string, records: Records = test_db.db) =>
   cancelRun(
-    { records: test_db.db, workflows: fakeWorkflows(), onNotWoken: () => undefined },
+    { records, workflows: fakeWorkflows(), onNotWoken: () => undefined },
     { tenant: 'tenant', run_id, reason: 'enough', actor: 'key_1', now: new Date() },
   );
 /** A run whose plan a model drafted, accepted, and whose step is done. */
@@ -155,6 +157,16 @@ describe('a goal that patterns do not understand', () => {
     await cancel(run_id);
     expect(await draft(deps, run_id, 2)).toEqual({ status: 'rejected', wish: 'cancel' });
     expect(models.requests).toHaveLength(0);
+  });
+
+  test('that was wished cancelled meanwhile is not told to be running by its plan', async () => {
+    const run_id = await run();
+    const { deps } = made(async () => {
+      await cancel(run_id);
+      return JSON.stringify(STEPS);
+    });
+    expect(await draft(deps, run_id)).toMatchObject({ status: 'drafted', wish: 'cancel' });
+    expect(await rowOf(test_db.db, run_id)).toMatchObject({ status: 'cancelling', phase: null });
   });
 
   test('stops asking when the run is ended under it', async () => {
@@ -310,6 +322,21 @@ describe('the answer of a model', () => {
     await expect(writeAnswerWithModel(deps, { run_id, plan_version: 1 }, around())).rejects.toMatchObject({
       code: 'budget_exceeded',
     });
+  });
+
+  test('is not told to begin in a run that was wished cancelled just before', async () => {
+    const { deps } = made(JSON.stringify(STEPS), 'text');
+    const run_id = await carriedOut(deps);
+    let writing!: Promise<unknown>;
+    await test_db.db.transaction(async (tx) => {
+      await lockRun(tx, run_id);
+      writing = writeAnswerWithModel(deps, { run_id, plan_version: 1 }, around());
+      await blocked(test_db.owner, 1);
+      await cancel(run_id, { ...tx, transaction: (work) => work(tx) });
+    });
+    expect(await writing).toEqual({ wish: 'cancel' });
+    expect(await rowOf(test_db.db, run_id)).toMatchObject({ status: 'cancelling', phase: null });
+    expect((await told(run_id, 'run.status')).at(-1)).toMatchObject({ status: 'cancelling' });
   });
 
   test('does not complete a run that is to be cancelled', async () => {
