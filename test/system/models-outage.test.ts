@@ -1,6 +1,8 @@
 import type { Run } from '../../src/contracts/run';
 import { FAILURES_TO_OPEN } from '../../src/llm/breaker';
+import { eventually } from '../support/eventually';
 import { asked, expectWhole, GOAL, modelsAt, purposeOf, SAYS, STEPS, typesOf } from '../support/model-runs';
+import { gate } from '../support/runs';
 import { scriptedProvider, type ScriptedProvider } from '../support/scripted-provider';
 import { startSystem, type System } from '../support/stack';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy';
@@ -44,6 +46,17 @@ async function waitOutBreakers(): Promise<void> {
 /** Submits runs at once and waits until all have ended. @returns them, each with its events */
 async function ended(goals: string[], more: object = {}) {
   const runs = await Promise.all(goals.map((goal) => system.submit({ goal, ...more })));
+  // One look for all: a look at each would be most of the load.
+  await eventually(
+    async () => {
+      const open = await system.database.owner.query(
+        'select id from runs where id = any($1) and finished_at is null limit 1',
+        [runs.map(({ id }) => id)],
+      );
+      return open.length === 0;
+    },
+    { within_ms: 60_000, what: 'all runs to end' },
+  );
   return Promise.all(
     runs.map(async ({ id }) => {
       const run = await system.ended(id);
@@ -104,12 +117,17 @@ describe('A provider that is out', () => {
     expect(provider.requests).toHaveLength(before);
   });
 
-  test('stays left alone when the one call that looks after it fails', async () => {
+  test('is left alone by all but one call that looks after it, and by all when that one fails', async () => {
     await waitOutBreakers();
     expect(await breakers()).toMatchObject({ 'medium/1': 'half_open' });
     const before = provider.requests.length;
-    const runs = await ended(goals(5, 'Probed'));
-    for (const { run } of runs) expect(run).toMatchObject(UNAVAILABLE);
+    const probe = gate();
+    provider.serve(() => ({ ...DOWN, hold: probe.opened }));
+    const first = ended([`${GOAL} Probe.`]);
+    await eventually(() => provider.requests.length === before + 1, { what: 'the probe' });
+    for (const { run } of await ended(goals(5, 'Meanwhile'))) expect(run).toMatchObject(UNAVAILABLE);
+    probe.open();
+    expect((await first)[0]!.run).toMatchObject(UNAVAILABLE);
     expect(provider.requests).toHaveLength(before + 1);
     expect(await breakers()).toMatchObject({ 'medium/1': 'open' });
   });
