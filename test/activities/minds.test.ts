@@ -207,6 +207,26 @@ describe('the judge of a model plan', () => {
     expect(await rowOf(test_db.db, run_id)).toMatchObject({ phase: 'executing', plan_version: 1 });
   });
 
+  test('is told to look at it while it does', async () => {
+    let run_id = '';
+    const { judged: verdict, ...given } = await judged(async () => {
+      expect(await told(run_id, 'judge.started', 'judge.verdict')).toMatchObject([{ type: 'judge.started' }]);
+      return GOOD;
+    });
+    run_id = given.run_id;
+    await verdict;
+    expect(await told(run_id, 'judge.started')).toHaveLength(1);
+  });
+
+  test('is not asked about a run that is to be cancelled', async () => {
+    const { deps, models } = made(JSON.stringify(STEPS));
+    const run_id = await run();
+    await draft(deps, run_id);
+    await cancel(run_id);
+    expect(await judgePlan(deps, { run_id, round: 1 }, NEVER)).toEqual({ accepted: false, wish: 'cancel' });
+    expect(models.requests).toHaveLength(1);
+  });
+
   test('is not asked where the run wants none', async () => {
     const { deps } = made(JSON.stringify(STEPS));
     const run_id = await run({ judge_enabled: false });

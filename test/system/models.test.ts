@@ -116,9 +116,9 @@ describe('A run that asks models', () => {
     expect(typesOf(events)).toEqual([
       ...['run.created', 'run.status'],
       ...['plan.started', 'plan.step_drafted', 'run.usage', 'plan.created'],
-      ...['run.usage', 'judge.started', 'judge.verdict'],
+      ...['judge.started', 'run.usage', 'judge.verdict'],
       ...['plan.started', 'plan.step_drafted', 'run.usage', 'plan.created'],
-      ...['run.usage', 'judge.started', 'judge.verdict', 'run.status'],
+      ...['judge.started', 'run.usage', 'judge.verdict', 'run.status'],
       ...['step.started', 'step.completed', 'step.started', 'step.completed'],
       ...['run.status', 'generation.started', 'generation.delta', 'run.usage', 'generation.completed'],
       'run.completed',
