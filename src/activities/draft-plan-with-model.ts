@@ -3,6 +3,7 @@ import type { Step } from '../contracts/plan';
 import { readRounds } from '../db/plans';
 import { lockRun } from '../db/runs';
 import { append, type Appended, type NewEvent } from '../events/append';
+import { newestOf } from '../events/read';
 import { askFor } from './ask-model';
 import { mindsOf, type ActivityDeps } from './deps';
 import { requestOf } from './draft-plan';
@@ -43,6 +44,9 @@ export async function draftPlanWithModel(deps: ActivityDeps, ref: RoundRef, arou
   return concludeRound(deps, ref, going, { source: planner.source, drafted }, around.execution);
 }
 
+/** What is told of a draft, from its beginning to its end. */
+const DRAFTING = ['plan.started', 'plan.step_drafted', 'plan.created', 'plan.rejected'] as const;
+
 /** The steps of a plan that is being drafted, as its readers see them. `plan.started` says each time that what was shown is void. */
 class Drafts {
   private readonly feed: EventFeed;
@@ -66,10 +70,12 @@ class Drafts {
   start(): Promise<Appended> {
     const { run_id } = this.ref;
     return this.deps.db.transaction(async (tx) => {
+      const newest = await newestOf(tx, run_id, this.run.attempt, DRAFTING);
       const { events, change } = begun({ ...this.run, status: await lockRun(tx, run_id) });
       return append(tx, run_id, {
         attempt: this.run.attempt,
-        events: [...events, this.started()],
+        // A try that waited in vain for its turn has shown nothing that would have to be void.
+        events: [...events, ...(newest === 'plan.started' ? [] : [this.started()])],
         change: { ...change, rounds: this.ref.round },
       });
     });

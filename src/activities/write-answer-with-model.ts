@@ -2,6 +2,7 @@ import type { Degraded } from '../contracts/model';
 import { lockRun, markDegraded, type RunAtWork } from '../db/runs';
 import { readCarriedOut } from '../db/steps';
 import { append, type NewEvent } from '../events/append';
+import { newestOf } from '../events/read';
 import type { AnswerRequest } from '../planning/answer-writer';
 import { askFor } from './ask-model';
 import { mindsOf, NO_MODEL, type ActivityDeps } from './deps';
@@ -83,7 +84,7 @@ async function write(
   }
 }
 
-/** Says that the answer is being written; a later try, that what was shown of it is void. A wish may have come since the run was read. */
+/** Says that the answer is being written; a later try, that what was shown of it, if anything, is void. A wish may have come since the run was read. */
 async function begin(
   { db }: ActivityDeps,
   run_id: string,
@@ -93,6 +94,7 @@ async function begin(
 ): Promise<void> {
   await db.transaction(async (tx) => {
     const previous = await lockRun(tx, run_id);
+    const newest = await newestOf(tx, run_id, attempt, ['generation.delta', 'output.reset']);
     const answering = { status: 'running', phase: 'answering' } as const;
     const entered: NewEvent = {
       key: 'phase:answering',
@@ -104,7 +106,7 @@ async function begin(
       events: [
         ...(previous === 'cancelling' ? [] : [entered]),
         { key: 'answer:started', type: 'generation.started', data: { model } },
-        ...(around.attempt > 1 ? [reset(around, 'again')] : []),
+        ...(newest === 'generation.delta' ? [reset(around, 'again')] : []),
       ],
       change: previous === 'cancelling' ? {} : { phase: 'answering' },
     });

@@ -9,6 +9,7 @@ import type { Step } from '../../src/contracts/plan';
 import type { Rules } from '../../src/contracts/rules';
 import type { Records } from '../../src/db/database';
 import { lockRun } from '../../src/db/runs';
+import { append, type NewEvent } from '../../src/events/append';
 import { createPatternPlanner } from '../../src/planning/pattern-planner';
 import { createRuleJudge } from '../../src/planning/rule-judge';
 import { createTemplateAnswer } from '../../src/planning/template-answer';
@@ -316,15 +317,36 @@ describe('the answer of a model', () => {
     const run_id = await carriedOut(deps);
     const ref = { run_id, plan_version: 1 };
     await expect(writeAnswerWithModel(deps, ref, around())).rejects.toMatchObject({ code: 'model_timeout' });
+    const shown: NewEvent = {
+      key: 'answer:delta:1:1',
+      type: 'generation.delta',
+      data: { text: 'It', attempt: 1 },
+    };
+    await append(test_db.db, run_id, { attempt: 1, events: [shown] });
     await writeAnswerWithModel(deps, ref, around(2));
     expect(
       await told(run_id, 'generation.started', 'output.reset', 'generation.delta', 'generation.completed'),
     ).toMatchObject([
       { type: 'generation.started' },
+      { type: 'generation.delta', attempt: 1, text: 'It' },
       { type: 'output.reset', attempt: 2 },
       { type: 'generation.delta', attempt: 2, text: 'It is 1.' },
       { type: 'generation.completed' },
     ]);
+  });
+
+  test('and a plan are not begun anew by tries that showed nothing', async () => {
+    const busy = () => new Refusal('model_rate_limited', 'busy');
+    const { deps } = made(busy(), busy(), JSON.stringify(STEPS), busy(), busy(), 'It is 1.');
+    const run_id = await run({ judge_enabled: false });
+    for (const attempt of [1, 2]) await expect(draft(deps, run_id, 1, attempt)).rejects.toThrow('busy');
+    await draft(deps, run_id, 1, 3);
+    expect(await told(run_id, 'plan.started')).toHaveLength(1);
+    const write = (attempt: number) =>
+      writeAnswerWithModel(deps, { run_id, plan_version: 1 }, around(attempt));
+    for (const attempt of [1, 2]) await expect(write(attempt)).rejects.toThrow('busy');
+    await write(3);
+    expect(await told(run_id, 'output.reset')).toEqual([]);
   });
 
   test('is a template where no model can be asked, and says so', async () => {
