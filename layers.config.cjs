@@ -76,7 +76,7 @@ const extra = {
   config: { values: ['contracts', 'llm/endpoint-settings'], npm: ['zod'] },
   'process-end': { values: [], npm: [] },
   // Only these build: they read the settings and connect to what the rest gets handed in.
-  'api/main': { values: ['config', 'process-end', 'llm/endpoint-states'], npm: ['@temporalio/client'] },
+  'api/main': { values: ['config', 'process-end', 'llm', 'prompts'], npm: ['@temporalio/client'] },
   'workers/main': { values: ['config', 'process-end'], npm: [] },
   'workers/run-workers': { values: ['config', 'process-end'], npm: ['@temporalio/client'] },
   'workers/brain': { values: ['config'], npm: [] },

@@ -89,14 +89,18 @@ async function buy(
     if (counted === null) throw new Refusal('provider_unavailable', `${calls} requests have failed.`);
     calls = counted;
   };
-  let reply: ModelReply;
+  let kept: Promise<KeptReply> | undefined;
+  const after = async (reply: ModelReply) => {
+    kept = keep(deps, ref, open.fence, request, reply);
+    await kept;
+  };
   try {
-    reply = await deps.models.call(request, { ...options, before });
+    await deps.models.call(request, { ...options, before, after });
   } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
+    if (!(error instanceof Refusal) || kept !== undefined) throw error;
     throw await failed(deps.db, ref, open.fence, calls, error);
   }
-  return keep(deps, ref, open.fence, request, reply);
+  return kept!; // there is no reply without it
 }
 
 /** Decides whether a failed call is tried again, and after what pause; else it is given up, and its repetition finds why. */

@@ -1,3 +1,4 @@
+import type { AnswerForecast } from '../planning/estimate';
 import type { Registry as MetricsRegistry } from 'prom-client';
 import type { ApiMetrics } from '../telemetry/api-metrics';
 import type { LogContext } from '../telemetry/context';
@@ -42,6 +43,8 @@ export interface ApiDeps {
   tools: Registry;
   checkInput: InputCheck;
   rules: Rules;
+  /** What a model's answer to a goal may cost; null where there is no model. */
+  forecastAnswer(goal: string): AnswerForecast | null;
   log: Logger;
   /** What every line of the log says of the request that is being served. */
   context: LogContext;

@@ -5,12 +5,18 @@ import { openDatabase, type Database } from '../db/database';
 import { missingMigrations } from '../db/migrate';
 import { queueAge } from '../db/runs';
 import { useStreamTicket } from '../db/stream-tickets';
+import { loadPrices } from '../llm/prices';
+import { createPricing } from '../llm/pricing';
+import { forecastAnswers } from '../planning/forecast-answer';
+import { ANSWER_TIER } from '../planning/model-answer';
+import { loadPrompts } from '../prompts/load-prompts';
 import { createEndpointStates, endpointKey } from '../llm/endpoint-states';
 import { EventHub } from '../events/hub';
 import { createInputCheck } from '../planning/input-check';
 import { endWithin, runToEnd, stopRequest } from '../process-end';
 import { RunStarts } from '../runs/run-starts';
-import { createRunWorkflows } from '../runs/run-workflows';
+import { createRunWorkflows, type RunWorkflows } from '../runs/run-workflows';
+import { StartNotes } from '../runs/start-notes';
 import { createApiMetrics, type ApiMetrics } from '../telemetry/api-metrics';
 import { createTelemetry, type Telemetry } from '../telemetry/telemetry';
 import { loadTools } from '../tools/load-tools';
@@ -87,16 +93,15 @@ function makeApi(
   const production = config.NODE_ENV === 'production';
   const settings = settingsOf(config);
   const connection = Connection.lazy({ address: config.TEMPORAL_ADDRESS });
-  const temporal = { connection, namespace: config.TEMPORAL_NAMESPACE };
-  const workflows = createRunWorkflows(temporal, config.LONGHAUL_TASK_QUEUE);
-  const starts = new RunStarts(workflows, (run_id, err) =>
-    log.warn({ run_id, err }, 'Temporal did not take the run; it is started later.'),
+  const workflows = createRunWorkflows(
+    { connection, namespace: config.TEMPORAL_NAMESPACE },
+    config.LONGHAUL_TASK_QUEUE,
   );
   const onFault = (what: string, err: unknown) => log.warn({ err }, what);
-  const keys = acceptKeys(db, {
-    production,
-    onFault: (err) => onFault('The last uses of keys are noted later', err),
-  });
+  const { starts, notes } = startsOf(db, workflows, log);
+  const notNoted = (err: unknown) => onFault('The last uses of keys are noted later', err);
+  const keys = acceptKeys(db, { production, onFault: notNoted });
+  const acceptedKeys = (ids: string[]) => acceptedApiKeys(db, ids, { production });
   const load = watchLoad(config.LONGHAUL_SHED_LAG_MS);
   const checkInput = createInputCheck();
   watch({ telemetry, db, hub, checkInput });
@@ -109,17 +114,13 @@ function makeApi(
     onRefused: metrics.refused,
     load,
     hub,
-    streams: new OpenStreams({
-      limits: settings.stream,
-      acceptedKeys: (ids) => acceptedApiKeys(db, ids, { production }),
-      joined: metrics.joined,
-      onFault,
-    }),
+    streams: new OpenStreams({ limits: settings.stream, acceptedKeys, joined: metrics.joined, onFault }),
     workflows,
     starts,
     tools,
     checkInput,
     rules: config.rules,
+    forecastAnswer: forecastOf(config),
     log,
     context,
     metrics,
@@ -134,10 +135,18 @@ function makeApi(
       load.close();
       await keys.close();
       await starts.settled();
+      await notes.close();
       await connection.close();
       await db.close();
     },
   };
+}
+
+function startsOf(db: Database, workflows: RunWorkflows, log: Telemetry['log']) {
+  const notes = new StartNotes(db, (err) => log.warn({ err }, 'Starts of runs could not be noted.'));
+  const notStarted = (run_id: string, err: unknown) =>
+    log.warn({ run_id, err }, 'Temporal did not take the run; it is started later.');
+  return { notes, starts: new RunStarts(workflows, notStarted, (run_id) => notes.add(run_id)) };
 }
 
 function watch({
@@ -177,6 +186,18 @@ function settingsOf(config: Config): ApiDeps['settings'] {
     temporal_ui_url: config.LONGHAUL_TEMPORAL_UI_URL,
     stream: { ...STREAM_LIMITS, per_key: config.LONGHAUL_STREAMS_PER_KEY },
   };
+}
+
+/** As the workers will ask (workers/brain.ts), so that what is said here is what it may come to. */
+function forecastOf({ model_endpoints, LONGHAUL_PRICES }: Config): ApiDeps['forecastAnswer'] {
+  if (model_endpoints.length === 0) return () => null;
+  const names = model_endpoints.map(({ model }) => model);
+  return forecastAnswers({
+    prompt: loadPrompts().answer,
+    tier: ANSWER_TIER,
+    prices: createPricing(loadPrices(LONGHAUL_PRICES), names),
+    timeout_s: Math.max(...model_endpoints.map(({ timeout_s }) => timeout_s)),
+  });
 }
 
 function checksOf(

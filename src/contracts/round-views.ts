@@ -19,7 +19,10 @@ export const PlanView = z
       .meta({ description: 'Which step another one waits for: pairs of ids, from and to.' }),
     findings: z.array(Finding),
     failure: Failure.nullable(),
-    content_hash: z.string().nullable().meta({ description: 'SHA-256 of the steps.' }),
+    content_hash: z
+      .string()
+      .nullable()
+      .meta({ description: 'SHA-256 of the steps, the same for the same plan.' }),
     accepted: z
       .boolean()
       .nullable()

@@ -124,6 +124,14 @@ export function findUnstartedRuns(db: Tx, limit: number): Promise<RunRow[]> {
   );
 }
 
+/** Notes that Temporal knows these runs; those that a worker has begun already need no note. */
+export async function noteStarted(db: Tx, ids: readonly string[]): Promise<void> {
+  await db.query(
+    `update runs set workflow_started_at = now() where id = any($1) and status = 'queued' and workflow_started_at is null`,
+    [ids],
+  );
+}
+
 /** Age of the oldest run that no worker has begun, seconds; 0 when there is none. Two looks at an index, whatever else is there. */
 export async function queueAge(db: Tx): Promise<number> {
   const [row] = await db.query<{ age_s: number }>(

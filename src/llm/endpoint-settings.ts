@@ -18,8 +18,8 @@ const OPENAI_MODELS = { small: 'gpt-4.1-mini', medium: 'gpt-4.1' };
 const DEFAULT_TIMEOUT_S = 120;
 /** Node gives up an answer that does not begin within 300 seconds, whatever is set here. */
 const MAX_TIMEOUT_S = 300;
-/** Calls of one process to an endpoint at once. */
-const DEFAULT_MAX_PARALLEL = 8;
+/** Calls to an endpoint at once, over all workers. */
+const DEFAULT_MAX_PARALLEL = 32;
 
 /** A key as it fits into a header. */
 export const ModelKey = z
@@ -52,7 +52,7 @@ const ListedEndpoint = z.strictObject(
     api_key: ModelKey.optional(),
     timeout_s: wholeNumber(1, MAX_TIMEOUT_S).default(DEFAULT_TIMEOUT_S),
     max_parallel: wholeNumber(1, 1_000).default(DEFAULT_MAX_PARALLEL),
-    /** Calls of one process in a minute; no limit of our own when absent. */
+    /** Calls in a minute, over all workers; no limit of our own when absent. */
     per_minute: wholeNumber(1, 1_000_000).optional(),
   },
   { error: unknownAmong('model, base_url, api_key, timeout_s, max_parallel and per_minute') },
@@ -95,9 +95,9 @@ export interface EndpointSettings {
   api_key: string;
   /** Of one call, seconds. */
   timeout_s: number;
-  /** Calls of one process at once. */
+  /** Calls at once, over all workers. */
   max_parallel: number;
-  /** Calls of one process in a minute; null: no limit. */
+  /** Calls in a minute, over all workers; null: no limit. */
   per_minute: number | null;
 }
 

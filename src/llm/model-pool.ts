@@ -8,6 +8,7 @@ import type { Admission, CallOutcome, EndpointLimits } from './admission';
 import type { EndpointStates } from './endpoint-states';
 import { type Endpoint, Interrupted, type ModelReply, type Models } from './model';
 import { faultOf } from './model-fault';
+import { Turns } from './turns';
 
 /**
  * For how long a call holds its slot, and is waited for as a probe, once nothing is heard of it, milliseconds. The slots of a killed worker
@@ -38,7 +39,7 @@ export interface EndpointStanding {
   model: string;
   /** As all workers see it. */
   state: Breaker['state'];
-  /** Calls under way in this process, of all endpoints with this key. */
+  /** Calls of this process that are under way or wait for their turn, of all endpoints with this key. */
   in_flight: number;
 }
 
@@ -76,15 +77,21 @@ export function createModelPool({
   lease_ms = LEASE_MS,
 }: ModelPoolDeps): ModelPool {
   const askOne = asking(states, now, lease_ms);
-  /** Calls under way in this process, by key. */
+  const turns = new Turns();
+  /** Calls of this process that are under way or wait for their turn, by key. */
   const in_flight = new Map<string, number>();
   const busy = ({ key }: PooledEndpoint) => in_flight.get(key) ?? 0;
 
-  /** Counts a call from when it begins to ask for its slot, so that calls that begin together spread. */
+  /** Counts a call from when it begins to wait for its turn, so that calls that begin together spread. */
   async function counted(pooled: PooledEndpoint, args: CallArguments): Promise<Attempt> {
     in_flight.set(pooled.key, busy(pooled) + 1);
     try {
-      return await askOne(pooled, args);
+      await turns.take(pooled.key, pooled.max_parallel, args[1].signal);
+      try {
+        return await askOne(pooled, args);
+      } finally {
+        turns.leave(pooled.key);
+      }
     } finally {
       in_flight.set(pooled.key, busy(pooled) - 1);
     }
@@ -150,6 +157,7 @@ function asking(states: EndpointStates, now: () => number, lease_ms: number) {
       );
       const slow = now() - began_at > timeout_s * 1_000 * SLOW_PART;
       outcome = outcomeOf(attempt, slow);
+      if ('reply' in attempt) await options.after(attempt.reply);
       return attempt;
     } finally {
       await settled();

@@ -52,11 +52,15 @@ export interface Endpoint {
  * @throws Refusal of the last endpoint asked; `provider_unavailable` where none may be asked; Interrupted
  */
 export interface Models {
-  /** `before` is awaited before each call to a provider: it counts it, and by throwing keeps it from being made. */
-  call(
-    request: ModelRequest,
-    options: CallOptions & { before: (endpoint: Endpoint) => Promise<void> },
-  ): Promise<ModelReply>;
+  call(request: ModelRequest, options: CallOptions & Watching): Promise<ModelReply>;
+}
+
+/** What is done around each call to a provider. What these throw passes. */
+export interface Watching {
+  /** Awaited before it: counts it, and by throwing keeps it from being made. */
+  before: (endpoint: Endpoint) => Promise<void>;
+  /** Awaited as soon as there is a reply, before anything else is done: keeps it. */
+  after: (reply: ModelReply) => Promise<void>;
 }
 
 /** What questions cost. Money is USD, null where a price is unknown. */

@@ -2,12 +2,16 @@ import type { EndedStep } from '../contracts/ended-step';
 import type { Tier } from '../contracts/model';
 import { Refusal } from '../contracts/refusal';
 import type { Ask } from '../llm/ask';
+import type { ModelRequest } from '../llm/model';
 import type { Prompt } from '../prompts/prompt';
+import { render } from '../prompts/render';
 import type { AnswerRequest, AnswerWriter } from './answer-writer';
 import { askReadably } from './ask-readably';
 import { MAX_ANSWER_BYTES } from './template-answer';
 import type { Read } from './reading/read-reply';
 
+/** Who writes answers where nothing else is said. */
+export const ANSWER_TIER: Tier = 'medium';
 /** An answer as long as one may be has about 5,000 tokens in English, more in other scripts. */
 const MAX_OUTPUT_TOKENS = 8_192;
 /** One input or output that the model is shown, bytes of JSON: more of one step says little more. */
@@ -45,6 +49,29 @@ export function createModelAnswer({ prompt, tier }: { prompt: Prompt; tier: Tier
       return written.value;
     },
   } satisfies AnswerWriter;
+}
+
+/** What one step adds to the question beside its values, bytes at most: its names, its title, the message of its failure. */
+const STEP_FRAME_BYTES = 4_000;
+
+/** The largest question that an answer can take, without a second one: for what it may cost before anything is known of the outputs. */
+export function largestAnswer(
+  { prompt, tier }: { prompt: Prompt; tier: Tier },
+  goal: string,
+  steps: number,
+): ModelRequest {
+  const values = Math.min(MAX_VALUES_BYTES, 2 * steps * MAX_VALUE_BYTES);
+  // Twice: what is all quotes takes twice its bytes on the wire.
+  const filler = 'x'.repeat(2 * (values + steps * STEP_FRAME_BYTES));
+  return {
+    tier,
+    format: null,
+    max_output_tokens: MAX_OUTPUT_TOKENS,
+    messages: [
+      { role: 'system', content: prompt.system },
+      { role: 'user', content: render(prompt.user, { goal, steps: filler }) },
+    ],
+  };
 }
 
 function readAnswer(text: string): Read<string> {

@@ -90,3 +90,41 @@ function takeOff(stack: string[], onStack: Set<string>, last: string): string[] 
   }
   return component;
 }
+
+/**
+ * The longest path of a graph without cycles, by the weights of its nodes: what decides how long a plan takes.
+ * @returns its ids in their order, and the sum of their weights
+ */
+export function longestPath(
+  ids: readonly string[],
+  edges: readonly Edge[],
+  weight: (id: string) => number,
+): { ids: string[]; length: number } {
+  const before = new Map<string, string[]>(ids.map((id) => [id, []]));
+  for (const [from, to] of edges) before.get(to)?.push(from);
+  const best = new Map<string, { length: number; from: string | undefined }>();
+  for (const id of inOrder(ids, before)) {
+    const [from] = before.get(id)!.toSorted((one, other) => best.get(other)!.length - best.get(one)!.length);
+    const length = weight(id) + (from === undefined ? 0 : best.get(from)!.length);
+    best.set(id, { length, from });
+  }
+  const last = ids.toSorted((one, other) => best.get(other)!.length - best.get(one)!.length)[0];
+  const path: string[] = [];
+  for (let at = last; at !== undefined; at = best.get(at)!.from) path.unshift(at);
+  return { ids: path, length: last === undefined ? 0 : best.get(last)!.length };
+}
+
+/** Every id after those it waits for. */
+function inOrder(ids: readonly string[], before: ReadonlyMap<string, string[]>): string[] {
+  const missing = new Map(ids.map((id) => [id, before.get(id)!.length]));
+  const after = new Map<string, string[]>(ids.map((id) => [id, []]));
+  for (const [id, needs] of before) for (const need of needs) after.get(need)!.push(id);
+  const ready = ids.filter((id) => missing.get(id) === 0);
+  for (let at = 0; at < ready.length; at += 1) {
+    for (const id of after.get(ready[at]!)!) {
+      missing.set(id, missing.get(id)! - 1);
+      if (missing.get(id) === 0) ready.push(id);
+    }
+  }
+  return ready;
+}

@@ -1,6 +1,6 @@
 import { Client, type ClientConfig } from 'pg';
 import type { Database } from '../db/database';
-import { findUnstartedRuns, type RunRow } from '../db/runs';
+import { findUnstartedRuns, noteStarted, type RunRow } from '../db/runs';
 import { append } from '../events/append';
 import type { RunWorkflows } from './run-workflows';
 
@@ -8,6 +8,8 @@ import type { RunWorkflows } from './run-workflows';
 const EVERY_MS = 1_000;
 /** Runs and wishes handed over in one look, at most; the rest waits for the next one. */
 const AT_ONCE = 100;
+/** Of them, handed over together: Temporal takes some hundred a second, and each has a second. */
+const TOGETHER = 25;
 /** Looks between two clearings of expired idempotency keys and tickets. */
 const CLEAR_EVERY = 60;
 const CLEARED_AT_ONCE = 1_000;
@@ -92,8 +94,7 @@ export class Reconciler {
       else await this.deps.workflows.start(run);
       return run.id;
     });
-    if (started.length === 0) return;
-    await this.deps.db.query('update runs set workflow_started_at = now() where id = any($1)', [started]);
+    if (started.length > 0) await noteStarted(this.deps.db, started);
   }
 
   /** A run that waited for Temporal beyond its deadline ends in its row alone, as a queued one that is cancelled does. */
@@ -124,19 +125,24 @@ export class Reconciler {
     await this.each(runs, 'could not be woken', ({ id }) => this.deps.workflows.look(id));
   }
 
-  /** Acts on all at once: one that Temporal does not take holds up no other, and an absent Temporal costs one timeout, not a hundred. */
+  /**
+   * Acts on some at a time: one that Temporal does not take holds up no other, an absent Temporal costs few timeouts, and a busy one
+   * is not made busier by a crowd.
+   */
   private async each<Run extends { id: string }, T>(
     runs: Run[],
     failed: string,
     act: (run: Run) => Promise<T>,
   ): Promise<T[]> {
-    if (this.stopped) return [];
-    const settled = await Promise.allSettled(runs.map(act));
-    return settled.flatMap((result, index) => {
-      if (result.status === 'fulfilled') return [result.value];
-      this.deps.onFault(`Run ${runs[index]!.id} ${failed}`, result.reason);
-      return [];
-    });
+    const done: T[] = [];
+    for (let at = 0; at < runs.length && !this.stopped; at += TOGETHER) {
+      const some = runs.slice(at, at + TOGETHER);
+      for (const [index, result] of (await Promise.allSettled(some.map(act))).entries()) {
+        if (result.status === 'fulfilled') done.push(result.value);
+        else this.deps.onFault(`Run ${some[index]!.id} ${failed}`, result.reason);
+      }
+    }
+    return done;
   }
 
   private async clearExpired(): Promise<void> {

@@ -13,10 +13,14 @@ export class RunStarts {
   /** Those who wait for a place, the first first. */
   private readonly waiting: (() => void)[] = [];
 
-  /** @param onNotStarted hears which run Temporal did not take, and why */
+  /**
+   * @param onNotStarted hears which run Temporal did not take, and why
+   * @param onStarted hears which it did
+   */
   constructor(
     private readonly workflows: Pick<RunWorkflows, 'start'>,
     private readonly onNotStarted: (run_id: string, error: unknown) => void,
+    private readonly onStarted: (run_id: string) => void = () => undefined,
   ) {}
 
   /** Resolves when the run is on its way, which is at once unless too many are. Never throws. */
@@ -25,7 +29,10 @@ export class RunStarts {
     else await new Promise<void>((resolve) => this.waiting.push(resolve));
     const start: Promise<void> = this.workflows
       .start(run)
-      .catch((error: unknown) => this.onNotStarted(run.id, error))
+      .then(
+        () => this.onStarted(run.id),
+        (error: unknown) => this.onNotStarted(run.id, error),
+      )
       .finally(() => this.leave(start));
     this.underWay.add(start);
   }

@@ -6,6 +6,7 @@ import { newId } from '../db/new-id';
 import { findRequest, findRun, type NewRun, type RequestKey, type RunBudget, type RunRow } from '../db/runs';
 import type { Tx } from '../db/tx';
 import { appendRun } from '../events/append';
+import { canonical } from '../planning/canonical';
 import type { RunStarts } from './run-starts';
 
 /** Seconds after which a tenant whose runs are all open may try again: some end every moment where there are so many. */
@@ -146,13 +147,4 @@ function budgetOf({ budget: wanted = {}, judge = {} }: SubmitRun, rules: Rules):
 function createdEvent({ id, goal, user }: NewRun, now: Date) {
   const run = { id, goal, user, status: 'queued' as const, created_at: now.toISOString() };
   return { key: 'created', type: 'run.created' as const, data: { run } };
-}
-
-/** JSON with sorted keys: the order in which a client writes its fields does not make another body. */
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_key, part: unknown) =>
-    part !== null && typeof part === 'object' && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : part,
-  );
 }

@@ -6,7 +6,7 @@ import { createModelPool, type ModelPool } from '../llm/model-pool';
 import { createOpenAiEndpoint } from '../llm/openai-endpoint';
 import { loadPrices } from '../llm/prices';
 import { createPricing } from '../llm/pricing';
-import { createModelAnswer } from '../planning/model-answer';
+import { ANSWER_TIER, createModelAnswer } from '../planning/model-answer';
 import { createModelJudge } from '../planning/model-judge';
 import { createModelPlanner } from '../planning/model-planner';
 import { createPatternPlanner } from '../planning/pattern-planner';
@@ -58,7 +58,7 @@ function mindsOf(config: Config, models: ModelPool): ActivityDeps['minds'] {
     // Planning is the hard part; a judge only has to find what is wrong, and is asked more often.
     planner: createModelPlanner({ prompt: prompts.planner, tier: 'medium' }),
     judge: createModelJudge({ prompt: prompts.judge, tier: 'small' }),
-    writer: createModelAnswer({ prompt: prompts.answer, tier: 'medium' }),
+    writer: createModelAnswer({ prompt: prompts.answer, tier: ANSWER_TIER }),
     models,
     prices: createPricing(loadPrices(config.LONGHAUL_PRICES), names),
   };

@@ -5,7 +5,7 @@ import { queueOf, type Role } from '../workflows/messages';
 import { inLogContext } from './activity-context';
 
 /** Runs a worker keeps in memory; well above those it has in flight. A small number stalls local activities. */
-const CACHED_WORKFLOWS = 500;
+const CACHED_WORKFLOWS = 1_000;
 /** Slow tool calls of one process at once. */
 const TOOL_CALLS = 50;
 /** Model calls of one process at once: they wait for others most of the time. */

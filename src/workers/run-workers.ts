@@ -43,7 +43,7 @@ export async function runWorkers(
   telemetry.watch({
     pool: db.connections,
     caches: { input_schemas: checkInput.compiled },
-    ...(brain.pool && { models: brain.pool.states }),
+    models: () => brain.pool?.states() ?? Promise.resolve([]),
   });
   const activities = createActivities({ db, tools, checkInput, ...brain.parts });
   const workers = await Promise.all(

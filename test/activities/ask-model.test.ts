@@ -82,9 +82,11 @@ describe('asking a model', () => {
   test('counts bytes where the provider does not count tokens', async () => {
     const run_id = await run();
     const models: Models = {
-      async call(_request, { before }) {
+      async call(_request, { before, after }) {
         await before({ name: 'e', model: 'm' } as never);
-        return { text: 'ä', model: 'm', endpoint: 'e', usage: null };
+        const reply = { text: 'ä', model: 'm', endpoint: 'e', usage: null };
+        await after(reply);
+        return reply;
       },
     };
     await asker(run_id, models)(question('hello'));

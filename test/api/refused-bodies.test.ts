@@ -131,8 +131,18 @@ describe('field', () => {
     ['budget', { max_steps: '5' }, '/budget/max_steps'],
     ['budget', { max_duration_s: -1 }, '/budget/max_duration_s'],
     ['budget', { max_duration_s: 1e300 }, '/budget/max_duration_s'],
-    ['budget', { max_cost_usd: 1 }, '/budget/max_cost_usd'],
-    ['budget', { max_tokens: 1 }, '/budget/max_tokens'],
+    ['budget', { max_cost_usd: -1 }, '/budget/max_cost_usd'],
+    ['budget', { max_cost_usd: 'NaN' }, '/budget/max_cost_usd'],
+    ['budget', { max_cost_usd: null }, '/budget/max_cost_usd'],
+    ['budget', { max_cost_usd: 1e300 }, '/budget/max_cost_usd'],
+    ['budget', { max_tokens: 0 }, '/budget/max_tokens'],
+    ['budget', { max_tokens: -5 }, '/budget/max_tokens'],
+    ['budget', { max_tokens: 1.5 }, '/budget/max_tokens'],
+    ['judge', { threshold: 2 }, '/judge/threshold'],
+    ['judge', { threshold: -0.1 }, '/judge/threshold'],
+    ['judge', { max_replans: 99 }, '/judge/max_replans'],
+    ['judge', { on_exhausted: 'ask' }, '/judge/on_exhausted'],
+    ['judge', { model: 'x' }, '/judge/model'],
     ['metadata', [], '/metadata'],
     ['metadata', { a: 1 }, '/metadata/a'],
     ['metadata', { a: 'x'.repeat(513) }, '/metadata/a'],
@@ -153,20 +163,18 @@ describe('field', () => {
     expect(problem.error.param).toBe(field);
   });
 
-  test.each([
-    'input',
-    'model',
-    'tools',
-    'judge',
-    'approval',
-    'webhook',
-    'stream',
-    'Goal',
-    'constructor',
-    'toString',
-  ])('%s is not known and refused', async (field) => {
-    const problem = await refused({ goal: 'a', [field]: {} }, `/${field}`);
-    expect(problem.errors[0]!.code).toBe('unknown_field');
+  test.each(['input', 'model', 'tools', 'approval', 'webhook', 'stream', 'Goal', 'constructor', 'toString'])(
+    '%s is not known and refused',
+    async (field) => {
+      const problem = await refused({ goal: 'a', [field]: {} }, `/${field}`);
+      expect(problem.errors[0]!.code).toBe('unknown_field');
+    },
+  );
+
+  test('a budget beyond every number is refused, and NaN is no JSON', async () => {
+    await refused('{"goal":"a","budget":{"max_cost_usd":1e309}}', '/budget/max_cost_usd');
+    await refused('{"goal":"a","budget":{"max_tokens":1e309}}', '/budget/max_tokens');
+    expect((await send('{"goal":"a","budget":{"max_cost_usd":NaN}}')).status).toBe(400);
   });
 
   test('__proto__ is refused wherever it stands', async () => {

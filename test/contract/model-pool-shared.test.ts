@@ -193,7 +193,7 @@ describe('the limits that all workers share', () => {
     for (const text of ['one', 'two', 'large', 'large', 'large']) expect(await ask(pool)).toBe(text);
     const without_large = worker([
       pooled('small', scriptedEndpoint('down')),
-      pooled('medium', scriptedEndpoint('full'), { max_parallel: 0 }),
+      pooled('medium', scriptedEndpoint('full'), { per_minute: 0 }),
     ]);
     for (const [later_ms, retry_after_ms] of [
       [30_000, 1_000], // a slot may be free sooner
@@ -223,8 +223,8 @@ describe('the limits that all workers share', () => {
     const [slow, lease_ms] = [held(), 90];
     const endpoint = scriptedEndpoint('one', [slow.answer, 'free']);
     const endpoints = [pooled('small', endpoint, { max_parallel: 1 })];
-    const states = createEndpointStates({ db: workers.database.db, now: () => workers.now });
-    const pool = createModelPool({ endpoints, states, now: () => workers.now, lease_ms });
+    const pool = worker(endpoints, workers.database.db, lease_ms);
+    const other = worker(endpoints);
     const asked = ask(pool);
     await eventually(() => endpoint.requests.length === 1);
     for (let leases = 0; leases < 3; leases += 1) {
@@ -240,7 +240,7 @@ describe('the limits that all workers share', () => {
         },
         { what: 'the lease to be renewed' },
       );
-      expect((await refused(ask(pool))).code).toBe('model_rate_limited');
+      expect((await refused(ask(other))).code).toBe('model_rate_limited');
     }
     slow.give('late');
     expect(await asked).toBe('late');

@@ -143,7 +143,7 @@ describe('what is awaited before a call', () => {
   });
 
   test('is not asked of a call that may not be made', async () => {
-    const pool = worker([pooled('small', scriptedEndpoint('one'), { max_parallel: 0 })]);
+    const pool = worker([pooled('small', scriptedEndpoint('one'), { per_minute: 0 })]);
     const before = jest.fn(() => Promise.resolve());
     await refused(ask(pool, { before }));
     expect(before).not.toHaveBeenCalled();

@@ -2,6 +2,8 @@ import { connectionOptions } from '../../src/db/database';
 import { createApiKey } from '../../src/db/api-keys';
 import { createStreamTicket } from '../../src/db/stream-tickets';
 import { newId } from '../../src/db/new-id';
+import { RunStarts } from '../../src/runs/run-starts';
+import { StartNotes } from '../../src/runs/start-notes';
 import { Reconciler } from '../../src/runs/reconcile';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
@@ -114,6 +116,43 @@ describe('the reconciler', () => {
     );
     expect(last).toEqual({ type: 'run.timed_out' });
     expect(workflows.started).toEqual([]);
+  });
+
+  test('does not start again what the process that took it has handed over, however long it queues', async () => {
+    const [started, begun] = [await leftBehind(), await leftBehind()];
+    await test_db.db.query(`update runs set status = 'running' where id = $1`, [begun]);
+    const notes = new StartNotes(test_db.db, (error) => {
+      throw error;
+    });
+    const starts = new RunStarts(
+      workflows,
+      () => undefined,
+      (run_id) => notes.add(run_id),
+    );
+    for (const id of [started, begun]) await starts.begin({ id } as never);
+    await starts.settled();
+    await notes.close();
+    expect([await isMarked(started), await isMarked(begun)]).toEqual([true, false]);
+    const later = await leftBehind();
+    begin();
+    await eventually(() => isMarked(later));
+    expect(workflows.started.map(({ id }) => id)).toEqual([started, begun, later]);
+  });
+
+  test('hands runs over in small crowds, so that a busy Temporal takes them', async () => {
+    const runs = await Promise.all(Array.from({ length: 60 }, () => leftBehind()));
+    let together = 0;
+    let most = 0;
+    const start = workflows.start.bind(workflows);
+    workflows.start = async (run) => {
+      most = Math.max(most, (together += 1));
+      await new Promise((resolve) => setImmediate(resolve));
+      together -= 1;
+      await start(run);
+    };
+    begin();
+    await eventually(() => workflows.started.length === runs.length);
+    expect(most).toBeLessThanOrEqual(25);
   });
 
   test('is held up by no run that Temporal refuses', async () => {

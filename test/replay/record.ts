@@ -8,10 +8,12 @@ import { servers } from '../support/database';
 import { eventually } from '../support/eventually';
 import setUp from '../support/global-setup';
 import tearDown from '../support/global-teardown';
-import { startSystem, type System } from '../support/stack';
+import { scriptedProvider, type Answer, type ProviderRequest } from '../support/scripted-provider';
+import { startSystem, type System, type SystemOptions } from '../support/stack';
 
 /**
- * Records the histories of this release into test/replay/histories: `npm run record:histories`. They are kept for ever: a change that
+ * Records the histories of this release into test/replay/histories: `npm run record:histories`, or only those that are named:
+ * `npm run record:histories -- by-models`. They are kept for ever: a change that
  * cannot replay them would break the runs that are open while it is deployed.
  */
 const FOLDER = join(__dirname, 'histories');
@@ -74,6 +76,35 @@ const SCENARIOS: Scenario[] = [
   },
 ];
 
+const PLANTED: Scenario = { name: 'plan-rejected', body: { goal: 'list my todos' } };
+/** A goal for models: the first plan is rejected, the second one carried out, a slow step in it. */
+const BY_MODELS: Scenario = { name: 'by-models', body: { goal: 'Hold on for a moment, please.' } };
+
+/** What the models say. */
+function scripted(): (request: ProviderRequest) => Answer {
+  let plans = 0;
+  let verdicts = 0;
+  return ({ body }) => {
+    const format = body.response_format?.json_schema?.name;
+    // Another one each time: nobody judges the same plan twice.
+    if (format === 'plan') return { text: JSON.stringify({ steps: [wait('hold_on', 10 * (plans += 1))] }) };
+    if (format !== 'verdict') return { text: 'It is over [hold_on].' };
+    verdicts += 1;
+    const is_valid = verdicts > 1;
+    return { text: JSON.stringify({ is_valid, confidence: 0.9, issues: [], suggestions: [] }) };
+  };
+}
+
+/** Records those of the scenarios that are wanted: all, or those that the command names. */
+async function withSystem(options: SystemOptions, scenarios: Scenario[], client: Client): Promise<void> {
+  const names = process.argv.slice(2);
+  const wanted = scenarios.filter(({ name }) => names.length === 0 || names.includes(name));
+  if (wanted.length === 0) return;
+  const system = await startSystem(options);
+  for (const scenario of wanted) await record(system, client, scenario);
+  await system.stop();
+}
+
 async function record(system: System, client: Client, { name, body, during }: Scenario): Promise<void> {
   const run = await system.submit(body);
   await during?.(system, run.id);
@@ -98,12 +129,13 @@ async function main(): Promise<void> {
   await setUp();
   const connection = await Connection.connect({ address: servers().temporal_address });
   const client = new Client({ connection });
-  const system = await startSystem();
-  for (const scenario of SCENARIOS) await record(system, client, scenario);
-  await system.stop();
-  const planted = await startSystem({ worker: 'test/support/planted-worker.ts' });
-  await record(planted, client, { name: 'plan-rejected', body: { goal: 'list my todos' } });
-  await planted.stop();
+  await withSystem({}, SCENARIOS, client);
+  await withSystem({ worker: 'test/support/planted-worker.ts' }, [PLANTED], client);
+  const provider = await scriptedProvider();
+  provider.serve(scripted());
+  const LONGHAUL_MODELS = JSON.stringify({ small: [{ model: 'm', base_url: provider.url }] });
+  await withSystem({ settings: { LONGHAUL_MODELS } }, [BY_MODELS], client);
+  await provider.close();
   await connection.close();
   await tearDown();
 }

@@ -144,6 +144,7 @@ export async function startApiServer({
     tools: loadTools([]),
     checkInput: createInputCheck(),
     rules: RULES,
+    forecastAnswer: () => null,
     log: logger,
     context,
     metrics,

@@ -16,7 +16,7 @@ export function fakeModels(...says: Said[]): Models & { requests: ModelRequest[]
   return {
     requests,
     left: () => says.length,
-    async call(request, { signal, onText, before }): Promise<ModelReply> {
+    async call(request, { signal, onText, before, after }): Promise<ModelReply> {
       await before(ENDPOINT);
       requests.push(request);
       const said = says.shift();
@@ -26,7 +26,9 @@ export function fakeModels(...says: Said[]): Models & { requests: ModelRequest[]
       const text =
         said === 'waits' ? await stopped(signal) : typeof said === 'function' ? await said() : said;
       for (const piece of text.match(/[^]{1,7}/g) ?? []) onText?.(piece);
-      return { text, model: ENDPOINT.model, endpoint: ENDPOINT.name, usage: USAGE };
+      const reply = { text, model: ENDPOINT.model, endpoint: ENDPOINT.name, usage: USAGE };
+      await after(reply);
+      return reply;
     },
   };
 }

@@ -11,11 +11,13 @@ export function facts(from: number, count: number, chars = 20): NewEvent[] {
   }));
 }
 
-/** Pieces of a text that is being generated; no activity writes them yet. */
+/** Pieces of a text that is being generated. */
 export function deltas(from: number, count: number, chars = 20): NewEvent[] {
-  return facts(from, count, chars).map(
-    (event) => ({ ...event, key: `delta-${event.key}`, type: 'generation.delta' }) as unknown as NewEvent,
-  );
+  return Array.from({ length: count }, (_, i) => ({
+    key: `delta-fact-${from + i}`,
+    type: 'generation.delta',
+    data: { text: `ä${'x'.repeat(chars - 1)}`, attempt: 1 },
+  }));
 }
 
 /** A run at work: queued, then running. Its last number is 2. */

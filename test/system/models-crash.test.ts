@@ -89,7 +89,9 @@ describe('A worker killed with -9 while it asks for', () => {
     expect(of(events, 'judge.verdict')).toHaveLength(1);
     expect(of(events, 'step.completed')).toHaveLength(2);
     expect(of(events, 'generation.completed')).toHaveLength(1);
-    const drafting = typesOf(events).filter((type) => /^plan\.(started|step_drafted|created)$/.test(type));
+    const drafting = typesOf(
+      events.filter(({ type }) => /^plan\.(started|step_drafted|created)$/.test(type)),
+    );
     expect(of(events, 'plan.started')).toHaveLength(purpose === 'plan' ? 2 : 1);
     expect(of(events, 'output.reset')).toHaveLength(purpose === 'answer' ? 1 : 0);
     expect(drafting).toEqual([

@@ -1,13 +1,13 @@
 import type { Run } from '../../src/contracts/run';
 import { FAILURES_TO_OPEN } from '../../src/llm/breaker';
 import { eventually } from '../support/eventually';
-import { asked, expectWhole, GOAL, modelsAt, purposeOf, SAYS, STEPS, typesOf } from '../support/model-runs';
+import { asked, expectWhole, GOAL, purposeOf, SAYS, STEPS, typesOf } from '../support/model-runs';
 import { gate } from '../support/runs';
 import { scriptedProvider, type ScriptedProvider } from '../support/scripted-provider';
 import { startSystem, type System } from '../support/stack';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy';
 
-/** Calls to an endpoint at once, where the settings say nothing. */
+/** Calls to the endpoint at once. */
 const MAX_PARALLEL = 8;
 /** Requests that one call may cost. */
 const MAX_REQUESTS = 5;
@@ -20,7 +20,11 @@ let wire: TcpProxy;
 beforeAll(async () => {
   provider = await scriptedProvider();
   wire = await startTcpProxy({ host: '127.0.0.1', port: Number(new URL(provider.url).port) });
-  const LONGHAUL_MODELS = modelsAt(`http://127.0.0.1:${wire.port}/v1`, 'small', 'medium');
+  const at = { base_url: `http://127.0.0.1:${wire.port}/v1`, max_parallel: MAX_PARALLEL };
+  const LONGHAUL_MODELS = JSON.stringify({
+    small: [{ model: 'small-1', ...at }],
+    medium: [{ model: 'medium-1', ...at }],
+  });
   system = await startSystem({ settings: { LONGHAUL_MODELS } });
 });
 afterAll(async () => {

@@ -43,7 +43,7 @@ describe('The story of a run that asks models', () => {
     expect(ids).toEqual(['plan@1', 'judge@1', 'answer@1']);
   });
 
-  test('has a rejected plan drawn again', async () => {
+  test('has a rejected plan drawn again, by a model without asking first whether patterns can', async () => {
     let verdicts = 0;
     const run = await stage.begin({
       ...byModels,
@@ -54,6 +54,7 @@ describe('The story of a run that asks models', () => {
       .filter(({ name }) => name === 'draftPlanWithModel')
       .map(({ input }) => input.round);
     expect(rounds).toEqual([1, 2]);
+    expect(stage.names().filter((name) => name === 'draftPlan')).toHaveLength(1);
     expect(stage.calls.at(-1)).toMatchObject({ name: 'writeAnswerWithModel', input: { plan_version: 2 } });
   });
 

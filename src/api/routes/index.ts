@@ -4,6 +4,7 @@ import { cancelRun } from './cancel-run';
 import { deleteRun, patchRun } from './change-run';
 import { createApiKey } from './create-api-key';
 import { createTicket } from './create-ticket';
+import { draftPlan } from './draft-plan';
 import { docs, docsFile, openApi } from './docs';
 import { getError, listErrors } from './errors';
 import { getRun } from './get-run';
@@ -24,6 +25,7 @@ export function routesOf(deps: ApiDeps): Route[] {
   const routes: Route[] = [
     startRun(deps),
     streamRun(deps),
+    draftPlan(deps),
     listRuns(deps),
     getRun(deps),
     patchRun(deps),

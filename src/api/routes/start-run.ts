@@ -18,14 +18,14 @@ import { requireRun } from './get-run';
 const RETRY_AFTER_S = 1;
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 
-const HEADERS = {
+export const HEADERS = {
   'Idempotency-Key': '1 to 255 visible ASCII characters; a repeated request within 24 h gets the same run.',
 };
-const ACCEPTED = {
+export const ACCEPTED = {
   Location: 'Address of the run.',
   'Idempotent-Replayed': '`true` when an earlier request with this key made the run.',
 };
-const FAILURES_OF_SUBMIT = ['invalid_plan', 'idempotency_mismatch', 'queue_full'] as const;
+export const FAILURES_OF_SUBMIT = ['invalid_plan', 'idempotency_mismatch', 'queue_full'] as const;
 
 export function startRun(deps: ApiDeps) {
   return route({
@@ -93,6 +93,7 @@ export function streamRun(deps: ApiDeps) {
   });
 }
 
+/** What is read of a request to submit. */
 type Submit = Exchange<unknown, SubmitRun>;
 
 /** A client that is cut off goes on at `Location`, with the number of the last event it has. */
@@ -102,7 +103,8 @@ async function submitAndStream(deps: ApiDeps, exchange: Submit): Promise<void> {
   sendEvents(deps, exchange.res, run, { after: run.first_seq - 1, filter: filterOf({}) });
 }
 
-async function submit(deps: ApiDeps, { req, res, body, caller, records }: Submit): Promise<RunRow> {
+/** Takes a run, and says in the headers which. */
+export async function submit(deps: ApiDeps, { req, res, body, caller, records }: Submit): Promise<RunRow> {
   refuseUnsoundPlan(deps, body);
   const { request_id = null, trace_id = null } = deps.context.fields();
   const { run, replayed } = await submitRun(

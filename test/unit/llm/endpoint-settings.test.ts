@@ -14,7 +14,7 @@ function wrong(env: Record<string, string>): string {
 }
 
 const OPENAI = 'https://api.openai.com/v1';
-const LIMITS = { timeout_s: 120, max_parallel: 8, per_minute: null };
+const LIMITS = { timeout_s: 120, max_parallel: 32, per_minute: null };
 
 describe('Model endpoints', () => {
   test('are none when nothing is set', () => expect(load({})).toEqual([]));

@@ -1,0 +1,39 @@
+import { noteStarted } from '../db/runs';
+import type { Tx } from '../db/tx';
+
+/** Pause between two notes, milliseconds: shorter than the second after which the reconciler takes a queued run for not started. */
+const NOTE_EVERY_MS = 400;
+
+/**
+ * Notes which runs Temporal has taken and no worker has begun yet, all of a moment in one statement: where workers are behind, the
+ * reconciler would start each of them a second time. A note that is lost costs that second start, nothing else.
+ */
+export class StartNotes {
+  private started: string[] = [];
+  private timer: NodeJS.Timeout | undefined;
+  private noting: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly db: Tx,
+    private readonly onFault: (error: unknown) => void,
+  ) {}
+
+  add(run_id: string): void {
+    this.started.push(run_id);
+    this.timer ??= setTimeout(() => this.note(), NOTE_EVERY_MS);
+  }
+
+  /** Resolves when all is noted. */
+  async close(): Promise<void> {
+    this.note();
+    await this.noting;
+  }
+
+  private note(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    const ids = this.started.splice(0);
+    if (ids.length === 0) return;
+    this.noting = this.noting.then(() => noteStarted(this.db, ids)).catch(this.onFault);
+  }
+}
