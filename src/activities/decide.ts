@@ -51,6 +51,11 @@ export function decisionOn(
     : { verdict, judged_by, accepted: false };
 }
 
+/** The fact that a plan is looked at. Who takes its time tells it before; the decision tells it too, where that did not. */
+export function judgeStarted(round: number): NewEvent {
+  return { key: `judge:${round}:started`, type: 'judge.started', data: { plan_version: round } };
+}
+
 /** The facts of a decision, and the run's row with them. */
 export function verdictFacts(
   round: number,
@@ -59,7 +64,7 @@ export function verdictFacts(
   degraded?: Degraded,
 ): { events: NewEvent[]; change: RunChange } {
   const events: NewEvent[] = [
-    { key: `judge:${round}:started`, type: 'judge.started', data: { plan_version: round } },
+    judgeStarted(round),
     {
       key: `judge:${round}:verdict`,
       type: 'judge.verdict',

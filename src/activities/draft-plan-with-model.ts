@@ -4,6 +4,7 @@ import { readRounds } from '../db/plans';
 import { beginTry, lockTry, type Piece } from '../db/runs';
 import type { Tx } from '../db/tx';
 import { append, type Appended, type NewEvent } from '../events/append';
+import { newestOf } from '../events/read';
 import { askFor } from './ask-model';
 import { mindsOf, type ActivityDeps } from './deps';
 import { requestOf } from './draft-plan';
@@ -44,6 +45,9 @@ export async function draftPlanWithModel(
   return concludeRound(deps, ref, run, proposal, around.execution, (tx) => drafts.lock(tx));
 }
 
+/** What is told of a draft, from its beginning to its end. */
+const DRAFTING = ['plan.started', 'plan.step_drafted', 'plan.created', 'plan.rejected'] as const;
+
 /** The steps of a plan that is being drafted, as its readers see them. `plan.started` says each time that what was shown is void. */
 class Drafts {
   private readonly feed: EventFeed;
@@ -72,12 +76,14 @@ class Drafts {
   start(): Promise<Appended> {
     const { run_id, round } = this.ref;
     return this.deps.db.transaction(async (tx) => {
+      const newest = await newestOf(tx, run_id, this.run.attempt, DRAFTING);
       const { number, status } = await beginTry(tx, this.piece);
       this.number = number;
       const { events, change } = begun({ ...this.run, status });
       return append(tx, run_id, {
         attempt: this.run.attempt,
-        events: [...events, this.started()],
+        // A try that waited in vain for its turn has shown nothing that would have to be void.
+        events: [...events, ...(newest === 'plan.started' ? [] : [this.started()])],
         change: { ...change, rounds: round },
       });
     });

@@ -4,14 +4,14 @@ import { readRounds, storeVerdict, type Decision, type PlanRow } from '../db/pla
 import { lockRun, markDegraded } from '../db/runs';
 import { append } from '../events/append';
 import { askFor } from './ask-model';
-import { decide, decisionOn, verdictFacts } from './decide';
+import { decide, decisionOn, judgeStarted, verdictFacts } from './decide';
 import { mindsOf, NO_MODEL, type ActivityDeps } from './deps';
 import type { Planned, RoundRef } from './round-outcome';
 import { standInFor } from './stand-in';
 
 /**
- * Has the plan of a round judged, by a judge that takes its time, and stores the verdict. A repetition returns what is stored, and a plan
- * that was judged in an earlier round is not judged again.
+ * Has the plan of a round judged, by a judge that takes its time, and stores the verdict. A repetition returns what is stored, a plan
+ * that was judged in an earlier round is not judged again, and none of a run that is to be cancelled.
  * @throws Refusal of a model that cannot be asked, where the rules do not accept the plan either; `budget_exceeded`
  */
 export async function judgePlan(deps: ActivityDeps, ref: RoundRef, cancelled: AbortSignal): Promise<Judged> {
@@ -20,6 +20,11 @@ export async function judgePlan(deps: ActivityDeps, ref: RoundRef, cancelled: Ab
   if (plan.accepted !== null) return { accepted: plan.accepted, wish: null };
   if (run.status === 'cancelling') return { accepted: false, wish: 'cancel' }; // nobody needs to be asked any more
 
+  const begun = await append(deps.db, ref.run_id, {
+    attempt: run.attempt,
+    events: [judgeStarted(ref.round)],
+  });
+  if (begun.wish !== null) return { accepted: false, wish: begun.wish };
   const { decision, degraded } = await judge(deps, ref, run, plan, cancelled);
   const wish = await deps.db.transaction(async (tx) => {
     if (!(await storeVerdict(tx, { run_id: ref.run_id, version: ref.round }, decision)))

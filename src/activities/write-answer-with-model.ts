@@ -3,6 +3,7 @@ import { Refusal } from '../contracts/refusal';
 import { beginTry, lockTry, markDegraded, type RunAtWork } from '../db/runs';
 import { readCarriedOut } from '../db/steps';
 import { append, type NewEvent } from '../events/append';
+import { newestOf } from '../events/read';
 import type { AnswerRequest } from '../planning/answer-writer';
 import { askFor } from './ask-model';
 import { mindsOf, NO_MODEL, type ActivityDeps } from './deps';
@@ -110,12 +111,13 @@ function shown(
 }
 
 /**
- * Says that the answer is being written; a later try, that what was shown of it is void.
+ * Says that the answer is being written; a later try, that what was shown of it, if anything, is void.
  * @returns the number of the try
  * @throws Refusal `run_cancelling`: an answer that nobody waits for is not bought.
  */
 function begin(deps: ActivityDeps, run_id: string, { attempt }: RunAtWork): Promise<number> {
   return deps.db.transaction(async (tx) => {
+    const newest = await newestOf(tx, run_id, attempt, ['generation.delta', 'output.reset']);
     const { number, status } = await beginTry(tx, pieceOf(run_id));
     if (status === 'cancelling') throw new Refusal('run_cancelling', 'The run is being cancelled.');
     await append(tx, run_id, {
@@ -127,7 +129,7 @@ function begin(deps: ActivityDeps, run_id: string, { attempt }: RunAtWork): Prom
           data: { status: 'running', phase: 'answering', previous: status },
         },
         { key: 'answer:started', type: 'generation.started', data: { model: mindsOf(deps).writer.model } },
-        ...(number > 1 ? [reset(number, 'again')] : []),
+        ...(newest === 'generation.delta' ? [reset(number, 'again')] : []),
       ],
       change: { phase: 'answering' },
     });

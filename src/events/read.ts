@@ -1,4 +1,4 @@
-import { TERMINAL_EVENTS } from '../contracts/event';
+import { TERMINAL_EVENTS, type EventType } from '../contracts/event';
 import type { Tx } from '../db/tx';
 
 /** A stored event as every wire carries it: serialized once, so that REST, SSE and WebSocket give the same bytes. */
@@ -83,4 +83,18 @@ function stored(row: EventRow): StoredEvent {
     terminal: (TERMINAL_EVENTS as readonly string[]).includes(row.type),
     more: row.left_out,
   };
+}
+
+/** Type of the newest fact among these types that an attempt of a run has told; undefined when there is none. */
+export async function newestOf<T extends EventType>(
+  db: Tx,
+  run_id: string,
+  attempt: number,
+  types: readonly T[],
+): Promise<T | undefined> {
+  const [newest] = await db.query<{ type: T }>(
+    'select type from events where run_id = $1 and attempt = $2 and type = any($3) order by seq desc limit 1',
+    [run_id, attempt, types],
+  );
+  return newest?.type;
 }

@@ -18,7 +18,7 @@ export interface EndpointLimits {
 export interface AskedCall {
   id: string;
   limits: EndpointLimits;
-  /** For how long it holds its slot if its worker is killed, milliseconds. */
+  /** For how long it holds its slot if nothing is heard of it, milliseconds. */
   lease_ms: number;
 }
 
@@ -75,6 +75,19 @@ export function settle(state: EndpointState, id: string, outcome: CallOutcome, n
   void ended;
   const { breaker } = turn(state.breaker, { type: outcome, call: id }, now);
   return { ...state, breaker, calls };
+}
+
+/** A call that is still under way: it holds its slot, and is waited for as a probe, for another lease. Nothing where its slot was given away. */
+export function renew(state: EndpointState, id: string, lease_ms: number, now: number): EndpointState {
+  if (state.calls[id] === undefined) return state;
+  const { breaker } = state;
+  const until = now + lease_ms;
+  const probing = breaker.state === 'half_open' && breaker.probe === id;
+  return {
+    ...state,
+    breaker: probing ? { ...breaker, until } : breaker,
+    calls: { ...state.calls, [id]: until },
+  };
 }
 
 /** Calls whose time is not over. */

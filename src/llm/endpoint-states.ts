@@ -2,12 +2,14 @@ import { createHash } from 'node:crypto';
 import type { Breaker } from '../contracts/model-endpoint';
 import type { Records } from '../db/database';
 import { changeModelEndpoint, readModelEndpoints } from '../db/model-endpoints';
-import { type Admission, type AskedCall, type CallOutcome, UNASKED, admit, settle } from './admission';
+import { type Admission, type AskedCall, type CallOutcome, UNASKED, admit, renew, settle } from './admission';
 
 /** What all workers know of endpoints, by key. */
 export interface EndpointStates {
   /** Asks whether a call may be made; where it may, it is counted until it is reported or its lease ends. @throws Unavailable */
   take(key: string, call: AskedCall): Promise<Admission>;
+  /** Says that a call is still under way: it counts for that much longer from now. @throws Unavailable */
+  renew(key: string, id: string, lease_ms: number): Promise<void>;
   /** Says what a call came to; its slot is free. @throws Unavailable */
   report(key: string, id: string, outcome: CallOutcome): Promise<void>;
   /** Breakers as they are; an open one whose time is over shows as half-open: the next call will be its probe. @throws Unavailable */
@@ -28,6 +30,11 @@ export function createEndpointStates({ db, now }: EndpointStateDeps): EndpointSt
         const { state, admission } = admit(seen.state, call, now?.() ?? seen.now);
         return { state, result: admission };
       }),
+    renew: (key, id, lease_ms) =>
+      changeModelEndpoint(db, key, UNASKED, (seen) => ({
+        state: renew(seen.state, id, lease_ms, now?.() ?? seen.now),
+        result: undefined,
+      })),
     report: (key, id, outcome) =>
       changeModelEndpoint(db, key, UNASKED, (seen) => ({
         state: settle(seen.state, id, outcome, now?.() ?? seen.now),

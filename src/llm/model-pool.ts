@@ -10,8 +10,13 @@ import { type Endpoint, Interrupted, type ModelReply, type Models } from './mode
 import { faultOf } from './model-fault';
 import { Turns } from './turns';
 
-/** A slot outlives the limit of its call by this, milliseconds: the call is to end and report before its slot is given away. */
-const LEASE_SPARE_MS = 10_000;
+/**
+ * For how long a call holds its slot, and is waited for as a probe, once nothing is heard of it, milliseconds. The slots of a killed worker
+ * are free after that, long before its calls would have timed out: those who repeat its work need them.
+ */
+export const LEASE_MS = 9_000;
+/** Leases are renewed so often in their time: two renewals may fail. */
+const RENEWALS = 3;
 /**
  * A call that takes more than this part of what it may counts as a failure though it was answered: the provider is about to time out,
  * and its runs are better off elsewhere.
@@ -49,6 +54,8 @@ export interface ModelPoolDeps {
   states: EndpointStates;
   /** Milliseconds, of a clock that is never set. */
   now?: () => number;
+  /** `LEASE_MS` where not given. */
+  lease_ms?: number;
 }
 
 type CallArguments = Parameters<Models['call']>;
@@ -67,8 +74,9 @@ export function createModelPool({
   endpoints,
   states,
   now = () => performance.now(),
+  lease_ms = LEASE_MS,
 }: ModelPoolDeps): ModelPool {
-  const askOne = asking(states, now);
+  const askOne = asking(states, now, lease_ms);
   const turns = new Turns();
   /** Calls of this process that are under way or wait for their turn, by key. */
   const in_flight = new Map<string, number>();
@@ -125,7 +133,7 @@ export function createModelPool({
 }
 
 /** How one endpoint is asked: slot, `before`, call, report. What `before` throws passes, as does what Postgres being away throws. */
-function asking(states: EndpointStates, now: () => number) {
+function asking(states: EndpointStates, now: () => number, lease_ms: number) {
   /** The slot is free when its lease ends, too: a reply that was paid for is not lost because Postgres went away meanwhile. */
   const report = (key: string, id: string, outcome: CallOutcome) =>
     states.report(key, id, outcome).catch((error: unknown) => {
@@ -135,10 +143,10 @@ function asking(states: EndpointStates, now: () => number) {
   return async (pooled: PooledEndpoint, [request, options]: CallArguments): Promise<Attempt> => {
     const { endpoint, key, timeout_s, max_parallel, per_minute } = pooled;
     const id = randomUUID();
-    const lease_ms = timeout_s * 1_000 + LEASE_SPARE_MS;
     const admission = await states.take(key, { id, limits: { max_parallel, per_minute }, lease_ms });
     if (!admission.granted) return { denial: admission };
     let reported: Promise<void> | undefined;
+    const settled = renewing(() => states.renew(key, id, lease_ms), lease_ms / RENEWALS);
     try {
       await options.before(endpoint);
       if (options.signal.aborted) throw new Interrupted();
@@ -153,8 +161,24 @@ function asking(states: EndpointStates, now: () => number) {
       if ('reply' in attempt) await options.after(attempt.reply);
       return attempt;
     } finally {
+      await settled();
       await (reported ?? report(key, id, 'left'));
     }
+  };
+}
+
+/** Renews a lease every so many milliseconds, one renewal at a time. @returns what ends that, and waits for the last one */
+function renewing(renew: () => Promise<void>, every_ms: number): () => Promise<void> {
+  let last: Promise<void> | undefined;
+  const timer = setInterval(() => {
+    // One that fails is made up for by the next one, or the slot is given away in time.
+    last ??= renew()
+      .catch(() => undefined)
+      .finally(() => (last = undefined));
+  }, every_ms);
+  return async () => {
+    clearInterval(timer);
+    await last;
   };
 }
 

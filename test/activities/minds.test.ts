@@ -7,6 +7,9 @@ import { judgePlan } from '../../src/activities/judge-plan';
 import { writeAnswerWithModel } from '../../src/activities/write-answer-with-model';
 import { Refusal } from '../../src/contracts/refusal';
 import type { Rules } from '../../src/contracts/rules';
+import type { Records } from '../../src/db/database';
+import { lockRun } from '../../src/db/runs';
+import { append, type NewEvent } from '../../src/events/append';
 import { cancelRun } from '../../src/runs/cancel';
 import { NEVER } from '../support/activities';
 import { createTestDatabase, type TestDatabase } from '../support/database';
@@ -14,7 +17,7 @@ import { eventually } from '../support/eventually';
 import type { Said } from '../support/fake-models';
 import { fakeWorkflows } from '../support/fakes';
 import { around, STEPS, withMinds } from '../support/minds';
-import { RULES, eventsOf, gate, newRun, rowOf } from '../support/runs';
+import { RULES, blocked, eventsOf, gate, newRun, rowOf } from '../support/runs';
 
 let test_db: TestDatabase;
 beforeAll(async () => void (test_db = await createTestDatabase()));
@@ -31,9 +34,9 @@ const told = async (run_id: string, ...types: string[]) =>
     .map(({ type, data }) => ({ type, ...(data as object) }));
 const draft = (deps: ActivityDeps, run_id: string, round = 1) =>
   draftPlanWithModel(deps, { run_id, round }, around());
-const cancel = (run_id: string) =>
+const cancel = (run_id: string, records: Records = test_db.db) =>
   cancelRun(
-    { records: test_db.db, workflows: fakeWorkflows(), onNotWoken: () => undefined },
+    { records, workflows: fakeWorkflows(), onNotWoken: () => undefined },
     { tenant: 'tenant', run_id, reason: 'enough', actor: 'key_1', now: new Date() },
   );
 /** A run whose plan a model drafted, accepted, and whose step is done. */
@@ -168,6 +171,26 @@ describe('the judge of a model plan', () => {
     expect(await rowOf(test_db.db, run_id)).toMatchObject({ phase: 'executing', plan_version: 1 });
   });
 
+  test('is told to look at it while it does', async () => {
+    let run_id = '';
+    const { judged: verdict, ...given } = await judged(async () => {
+      expect(await told(run_id, 'judge.started', 'judge.verdict')).toMatchObject([{ type: 'judge.started' }]);
+      return GOOD;
+    });
+    run_id = given.run_id;
+    await verdict;
+    expect(await told(run_id, 'judge.started')).toHaveLength(1);
+  });
+
+  test('is not asked about a run that is to be cancelled', async () => {
+    const { deps, models } = made(JSON.stringify(STEPS));
+    const run_id = await run();
+    await draft(deps, run_id);
+    await cancel(run_id);
+    expect(await judgePlan(deps, { run_id, round: 1 }, NEVER)).toEqual({ accepted: false, wish: 'cancel' });
+    expect(models.requests).toHaveLength(1);
+  });
+
   test('is not asked where the run wants none', async () => {
     const { deps } = made(JSON.stringify(STEPS));
     const run_id = await run({ judge_enabled: false });
@@ -181,8 +204,9 @@ describe('the judge of a model plan', () => {
     expect(await draft(deps, run_id)).toMatchObject({ to_judge: true });
     expect(await judgePlan(deps, { run_id, round: 1 }, NEVER)).toMatchObject({ accepted: true });
     expect(await handInPlan(deps, { run_id, plan_version: 1 })).toEqual({ wish: null });
-    expect((await eventsOf(test_db.db, run_id)).map(({ type }) => type).slice(-4)).toEqual([
+    expect((await eventsOf(test_db.db, run_id)).map(({ type }) => type).slice(-5)).toEqual([
       'judge.started',
+      'run.usage',
       'judge.verdict',
       'step.skipped',
       'run.completed',
@@ -289,11 +313,18 @@ describe('the answer of a model', () => {
     const run_id = await carriedOut(deps);
     const ref = { run_id, plan_version: 1 };
     await expect(writeAnswerWithModel(deps, ref, around())).rejects.toMatchObject({ code: 'model_timeout' });
+    const shown: NewEvent = {
+      key: 'answer:delta:1:1',
+      type: 'generation.delta',
+      data: { text: 'It', attempt: 1 },
+    };
+    await append(test_db.db, run_id, { attempt: 1, events: [shown] });
     await writeAnswerWithModel(deps, ref, around());
     expect(
       await told(run_id, 'generation.started', 'output.reset', 'generation.delta', 'generation.completed'),
     ).toMatchObject([
       { type: 'generation.started' },
+      { type: 'generation.delta', attempt: 1, text: 'It' },
       { type: 'output.reset', attempt: 2 },
       { type: 'generation.delta', attempt: 2, text: 'It is 1.' },
       { type: 'generation.completed' },
@@ -329,6 +360,21 @@ describe('the answer of a model', () => {
     await expect(writeAnswerWithModel(deps, { run_id, plan_version: 1 }, around())).rejects.toMatchObject({
       code: 'budget_exceeded',
     });
+  });
+
+  test('is not told to begin in a run that was wished cancelled just before', async () => {
+    const { deps } = made(JSON.stringify(STEPS), 'text');
+    const run_id = await carriedOut(deps);
+    let writing!: Promise<unknown>;
+    await test_db.db.transaction(async (tx) => {
+      await lockRun(tx, run_id);
+      writing = writeAnswerWithModel(deps, { run_id, plan_version: 1 }, around());
+      await blocked(test_db.owner, 1);
+      await cancel(run_id, { ...tx, transaction: (work) => work(tx) });
+    });
+    expect(await writing).toEqual({ wish: 'cancel' });
+    expect(await rowOf(test_db.db, run_id)).toMatchObject({ status: 'cancelling', phase: null });
+    expect((await told(run_id, 'run.status')).at(-1)).toMatchObject({ status: 'cancelling' });
   });
 
   test('does not complete a run that is to be cancelled', async () => {

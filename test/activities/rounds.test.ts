@@ -354,8 +354,8 @@ describe('judging a plan', () => {
     const late = { ...deps, db: interrupted(test_db.db, () => cancel(run_id)) };
     expect(await judgePlan(late, { run_id, round: 1 }, NEVER)).toEqual({ accepted: true, wish: 'cancel' });
     expect(await typesOf(test_db.db, run_id)).toEqual([
-      ...['run.created', 'run.status', 'plan.started', 'plan.created', 'run.status'],
-      ...['judge.started', 'judge.verdict'],
+      ...['run.created', 'run.status', 'plan.started', 'plan.created', 'judge.started'],
+      ...['run.status', 'judge.verdict'],
     ]);
     expect(await rowOf(test_db.db, run_id)).toMatchObject({ status: 'cancelling', phase: null });
   });

@@ -2,7 +2,7 @@ import type { Refusal } from '../../src/contracts/refusal';
 import { openDatabase } from '../../src/db/database';
 import { createEndpointStates } from '../../src/llm/endpoint-states';
 import { Interrupted } from '../../src/llm/model';
-import { createModelPool } from '../../src/llm/model-pool';
+import { createModelPool, LEASE_MS } from '../../src/llm/model-pool';
 import { eventually } from '../support/eventually';
 import { ask, failing, held, poolWorkers, refused, standing, times } from '../support/model-pools';
 import { scriptedEndpoint } from '../support/scripted-endpoint';
@@ -95,7 +95,7 @@ describe('the breaker that all workers share', () => {
     workers.now += 60_000;
     const hanging = ask(pools[0]);
     await eventually(() => endpoint.requests.length === 6);
-    workers.now += 69_999;
+    workers.now += LEASE_MS - 1;
     expect((await refused(ask(pools[1]))).code).toBe('provider_unavailable');
     workers.now += 1;
     expect(await ask(pools[1])).toBe('back');
@@ -213,7 +213,7 @@ describe('the limits that all workers share', () => {
     const out = held();
     const limits = { max_parallel: 1, timeout_s: 300 };
     const full = scriptedEndpoint('full', [out.answer]);
-    const other = ask(worker([pooled('medium', full, limits)]));
+    const other = ask(worker([pooled('medium', full, limits)], workers.database.db, 300_000));
     await eventually(() => full.requests.length === 1);
     const without_large = worker([
       pooled('small', scriptedEndpoint('down')),
@@ -234,16 +234,43 @@ describe('the limits that all workers share', () => {
   test('free the slot of a killed worker when its lease ends, and not before', async () => {
     const lost = held();
     const endpoint = scriptedEndpoint('one', [lost.answer, 'free']);
-    const limits = { max_parallel: 1, timeout_s: 30 };
-    const pools = workers.two([pooled('small', endpoint, limits)]);
+    const pools = workers.two([pooled('small', endpoint, { max_parallel: 1 })]);
     const hanging = ask(pools[0]);
     await eventually(() => endpoint.requests.length === 1);
-    workers.now += 39_999;
+    workers.now += LEASE_MS - 1;
     expect((await refused(ask(pools[1]))).code).toBe('model_rate_limited');
     workers.now += 1;
     expect(await ask(pools[1])).toBe('free');
     lost.give('late');
     await hanging;
+  });
+
+  test('keep the slot of a call that takes longer than its lease', async () => {
+    const [slow, lease_ms] = [held(), 90];
+    const endpoint = scriptedEndpoint('one', [slow.answer, 'free']);
+    const endpoints = [pooled('small', endpoint, { max_parallel: 1 })];
+    const pool = worker(endpoints, workers.database.db, lease_ms);
+    const other = worker(endpoints);
+    const asked = ask(pool);
+    await eventually(() => endpoint.requests.length === 1);
+    for (let leases = 0; leases < 3; leases += 1) {
+      workers.now += lease_ms - 1;
+      const until = workers.now + lease_ms;
+      await eventually(
+        async () => {
+          const [row] = await workers.database.db.query<{ calls: object }>(
+            'select calls from model_endpoints where key = $1',
+            [endpoints[0]!.key],
+          );
+          return Object.values(row!.calls)[0] === until;
+        },
+        { what: 'the lease to be renewed' },
+      );
+      expect((await refused(ask(other))).code).toBe('model_rate_limited');
+    }
+    slow.give('late');
+    expect(await asked).toBe('late');
+    expect(await ask(pool)).toBe('free');
   });
 
   test('free the slot of a call that its caller stopped', async () => {

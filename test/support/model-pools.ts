@@ -4,7 +4,7 @@ import { Refusal } from '../../src/contracts/refusal';
 import { openDatabase, type Database } from '../../src/db/database';
 import { createEndpointStates } from '../../src/llm/endpoint-states';
 import type { Endpoint, ModelRequest } from '../../src/llm/model';
-import { createModelPool, type ModelPool, type PooledEndpoint } from '../../src/llm/model-pool';
+import { createModelPool, LEASE_MS, type ModelPool, type PooledEndpoint } from '../../src/llm/model-pool';
 import { createTestDatabase, type TestDatabase } from './database';
 
 /** Workers of one test file: they share a database, and a clock that the test sets. */
@@ -13,7 +13,7 @@ export interface PoolWorkers {
   now: number;
   database: TestDatabase;
   /** A worker's pool; over a connection of its own where `db` is another. */
-  worker(endpoints: PooledEndpoint[], db?: Database): ModelPool;
+  worker(endpoints: PooledEndpoint[], db?: Database, lease_ms?: number): ModelPool;
   /** Two workers that ask the same endpoints. */
   two(endpoints: PooledEndpoint[]): readonly [ModelPool, ModelPool];
   /** An endpoint as the settings name it; its key is that of this test alone. */
@@ -27,9 +27,9 @@ export function poolWorkers(): PoolWorkers {
   const workers: PoolWorkers = {
     now: 0,
     database: undefined as unknown as TestDatabase,
-    worker: (endpoints, db = workers.database.db) => {
+    worker: (endpoints, db = workers.database.db, lease_ms = LEASE_MS) => {
       const now = () => workers.now;
-      return createModelPool({ endpoints, states: createEndpointStates({ db, now }), now });
+      return createModelPool({ endpoints, states: createEndpointStates({ db, now }), now, lease_ms });
     },
     two: (endpoints) => [workers.worker(endpoints), workers.worker(endpoints, other)],
     pooled: (tier, endpoint, more = {}) => ({

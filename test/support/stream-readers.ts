@@ -34,13 +34,22 @@ interface SseOptions {
   /** Another port than the server's own: a wire that breaks. */
   port?: number;
   method?: string;
+  /** Sent as JSON. */
+  body?: object;
 }
 
 /** Opens a stream of server-sent events on a connection of its own. */
 export async function openSse(
   api: Door,
   path: string,
-  { key = api.keys.own, reading = true, headers = {}, port = api.port, method = 'GET' }: SseOptions = {},
+  {
+    key = api.keys.own,
+    reading = true,
+    headers = {},
+    port = api.port,
+    method = 'GET',
+    body,
+  }: SseOptions = {},
 ): Promise<SseReader> {
   const req = request({
     host: '127.0.0.1',
@@ -51,9 +60,10 @@ export async function openSse(
     headers: {
       accept: 'text/event-stream',
       ...(key === null ? {} : { authorization: `Bearer ${key}` }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       ...headers,
     },
-  }).end();
+  }).end(body === undefined ? undefined : JSON.stringify(body));
   const [reply] = (await once(req, 'response')) as [IncomingMessage];
   req.on('error', () => undefined);
   const parser = sseParser();

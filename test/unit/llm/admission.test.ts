@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import type { EndpointState } from '../../../src/contracts/model-endpoint';
-import { UNASKED, admit, settle } from '../../../src/llm/admission';
+import { UNASKED, admit, settle, renew } from '../../../src/llm/admission';
 
 const LIMITS = { max_parallel: 3, per_minute: 5 };
 const LEASE_MS = 20_000;
@@ -31,6 +31,27 @@ test('a call that ends twice, or after its lease, does no harm', () => {
   const next = admit(one, call('b'), LEASE_MS).state;
   expect(Object.keys(next.calls)).toEqual(['b']);
   expect(settle(next, 'a', 'answered', LEASE_MS + 1)).toEqual(next);
+});
+
+describe('a call that is still under way', () => {
+  const one = admit(UNASKED, call('a'), 0).state;
+
+  test('holds its slot for another lease, and none that was given away', () => {
+    const renewed = renew(one, 'a', LEASE_MS, 1_000);
+    expect(renewed.calls).toEqual({ a: 1_000 + LEASE_MS });
+    const given = admit(one, call('b'), LEASE_MS).state;
+    expect(renew(given, 'a', LEASE_MS, LEASE_MS)).toBe(given);
+  });
+
+  test('is waited for as the probe it is, and as no other', () => {
+    const breaker = { state: 'half_open', probe: 'a', until: LEASE_MS } as const;
+    expect(renew({ ...one, breaker }, 'a', LEASE_MS, 1_000).breaker).toEqual({
+      ...breaker,
+      until: 1_000 + LEASE_MS,
+    });
+    const other = { ...breaker, probe: 'b' };
+    expect(renew({ ...one, breaker: other }, 'a', LEASE_MS, 1_000).breaker).toEqual(other);
+  });
 });
 
 test('in any history, no more calls hold slots, and no more begin in a minute, than may', () => {
