@@ -13,7 +13,7 @@ import type { Breaker } from '../contracts/model-endpoint';
 
 /** Failures in a row that open it: one or two happen to every provider, five in a row do not. */
 export const FAILURES_TO_OPEN = 5;
-/** How long it stays open, milliseconds: overloads rarely pass sooner, and a run can wait it out. */
+/** How long it stays open, milliseconds: overloads rarely pass sooner, and nobody should be left without a model for much longer. */
 export const OPEN_MS = 60_000;
 
 /** A breaker that knows nothing yet. */
