@@ -91,12 +91,12 @@ function shown(
   { run_id, run, number }: Writing,
   stop: () => void,
 ): { batches: TextBatches; done: () => Promise<void> } {
-  const append_ = (events: NewEvent[]) =>
+  const tell = (events: NewEvent[]) =>
     db.transaction(async (tx) => {
       await lockTry(tx, pieceOf(run_id), number);
       await append(tx, run_id, { attempt: run.attempt, events });
     });
-  const feed = new EventFeed(append_, stop);
+  const feed = new EventFeed(tell, stop);
   let deltas = 0;
   const batches = new TextBatches((batch) => {
     deltas += 1;
