@@ -18,8 +18,11 @@ export interface Ground {
   readonly headers: Record<string, string>;
   /** URL of the database, as its owner. */
   readonly database_url: string;
+  readonly temporal_address: string;
   /** Process ids, by what they run. */
   readonly pids: Record<'worker' | 'api' | 'postgres' | 'temporal', number>;
+  /** Starts another main file, with the same settings. */
+  start(main: string): Promise<Program>;
   stop(): Promise<void>;
 }
 
@@ -63,6 +66,8 @@ export async function startGround(settings: Record<string, string>): Promise<Gro
       api_url: `http://127.0.0.1:${port}`,
       headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' },
       database_url: postgres.url,
+      temporal_address: temporal.address,
+      start,
       pids: {
         worker: worker.process.pid!,
         api: api.process.pid!,

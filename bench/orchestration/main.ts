@@ -1,14 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
-import { migrate } from '../../src/db/migrate';
-import { freePort } from '../../src/dev/ports';
-import { startPostgres } from '../../src/dev/postgres';
-import { ownLimits } from '../../src/dev/stack-settings';
-import { startTemporal } from '../../src/dev/temporal-server';
-import { bundleWorkflows } from '../../src/workers/bundle-workflows';
-import { startProgram, type Program } from '../../test/support/stack';
+import { startGround, type Ground } from '../ground';
 import { cpuOf } from './cpu';
 
 /**
@@ -22,7 +13,6 @@ const ALONE = 30;
 const IN_FLIGHT = 50;
 const LOADED = 400;
 const GOAL = 'calculate 12 * 7, 3 + 4 and 10 - 2, then calculate the sum of the results';
-const KEY = 'lh_bench_development_key_of_the_benchmarks';
 
 interface Side {
   name: string;
@@ -37,58 +27,25 @@ interface Figures {
 }
 
 async function main(): Promise<void> {
-  const home = mkdtempSync(join(tmpdir(), 'longhaul-bench-'));
-  const log = () => undefined;
-  const { env } = process;
-  const bundle = join(home, 'bundle.js');
-  const [postgres, temporal] = await Promise.all([
-    startPostgres({ home, log, env }),
-    startTemporal({ home, log, env }),
-    bundleWorkflows({ outFile: bundle }),
-  ]);
-  await migrate(postgres.url);
-  const programs: Program[] = [];
+  const ground = await startGround({});
   try {
-    const port = await freePort();
-    const settings = {
-      ...env,
-      ...ownLimits(env),
-      NODE_ENV: 'development',
-      LOG_LEVEL: 'warn',
-      DATABASE_URL: postgres.url,
-      TEMPORAL_ADDRESS: temporal.address,
-      LONGHAUL_WORKFLOW_BUNDLE: bundle,
-      LONGHAUL_DEVELOPMENT_KEY: KEY,
-      PORT: String(port),
-    };
-    const start = async (main: string) => {
-      const program = await startProgram(main, settings);
-      programs.push(program);
-      return program.process.pid!;
-    };
-    const [api, worker, bareWorker] = await Promise.all([
-      start('src/api/main.ts'),
-      start(process.argv[3] ?? 'src/workers/main.ts'),
-      start('bench/orchestration/bare-worker.ts'),
-    ]);
-    const connection = await Connection.connect({ address: temporal.address });
+    const bareWorker = await ground.start('bench/orchestration/bare-worker.ts');
+    const connection = await Connection.connect({ address: ground.temporal_address });
+    const { temporal: server, worker, api, postgres } = ground.pids;
     const ours: Side = {
       name: 'longhaul',
-      once: () => longhaulRun(`http://127.0.0.1:${port}`),
-      processes: { server: temporal.pid, worker, api, postgres: postgres.pid },
+      once: () => longhaulRun(ground),
+      processes: { server, worker, api, postgres },
     };
     const bare: Side = {
       name: 'bare',
       once: () => bareRun(new Client({ connection })),
-      processes: { server: temporal.pid, worker: bareWorker },
+      processes: { server, worker: bareWorker.process.pid! },
     };
     await compare(ours, bare);
     await connection.close();
   } finally {
-    for (const program of programs) await program.kill();
-    await temporal.stop();
-    await postgres.stop();
-    rmSync(home, { recursive: true, force: true });
+    await ground.stop();
   }
 }
 
@@ -146,8 +103,7 @@ async function load(side: Side, in_flight: number, count: number): Promise<numbe
   return (performance.now() - began) / 1_000;
 }
 
-async function longhaulRun(api_url: string): Promise<void> {
-  const headers = { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' };
+async function longhaulRun({ api_url, headers }: Ground): Promise<void> {
   const reply = await fetch(`${api_url}/v1/runs`, {
     method: 'POST',
     headers,
