@@ -8,7 +8,7 @@ import { lockRun, type RunAtWork } from '../db/runs';
 import type { Tx } from '../db/tx';
 import { appendPlan, type NewEvent, type RunChange } from '../events/append';
 import { canonical } from '../planning/canonical';
-import { outlineOf } from '../planning/outline';
+import { edgesOf, outlineOf } from '../planning/outline';
 import { checkPlan } from '../planning/plan-check';
 import { diffOf } from '../planning/plan-diff';
 import { decide, verdictFacts } from './decide';
@@ -66,7 +66,8 @@ export async function concludeRound(
       ? await write(deps.db, 'queued')
       : // A wish may have come since the run was read: one that is to be cancelled must not be told to be running.
         await deps.db.transaction(async (tx) => write(tx, await (lock?.(tx) ?? lockRun(tx, ref.run_id))));
-  if (appended !== null) return told(deps, run, { ...plan, accepted: acceptedOf(plan) }, appended.wish);
+  if (appended !== null)
+    return told(deps, run, { ...plan, accepted: plan.decision?.accepted ?? null }, appended.wish);
   const again = await readRounds(deps.db, ref.run_id);
   return told(deps, again, storedRound(again, ref)!);
 }
@@ -142,10 +143,6 @@ function goesUnjudged({ source }: Pick<PlanRow, 'source'>, { judge_enabled = tru
   return source === 'given' || !judge_enabled;
 }
 
-function acceptedOf({ decision }: NewPlan): boolean | null {
-  return decision?.accepted ?? null;
-}
-
 /** The fact that a run which waited has begun, and the row with it. */
 export function begun(run: RunAtWork): { events: NewEvent[]; change: RunChange } {
   if (run.status !== 'queued') return { events: [], change: {} };
@@ -168,12 +165,17 @@ function factsOf(plan: NewPlan, run: Planned): { events: NewEvent[]; change: Run
   if (source !== 'model')
     events.push({ key: `plan:${version}:started`, type: 'plan.started', data: { round: version, source } });
   if (outline !== null) {
-    const edges = outline.steps.flatMap(({ id, needs }) => needs.map((need): [string, string] => [need, id]));
     const before = run.rounds.findLast((round) => round.version < version && round.steps.length > 0);
     events.push({
       key: `plan:${version}:drafted`,
       type: 'plan.created',
-      data: { version, source, steps, edges, ...(before && { diff: diffOf(before.steps, steps) }) },
+      data: {
+        version,
+        source,
+        steps,
+        edges: edgesOf(steps),
+        ...(before && { diff: diffOf(before.steps, steps) }),
+      },
     });
     if (goesUnjudged(plan, run.rules) && decision === null) {
       change.plan_version = version; // accepted as it is; any other plan once it was judged

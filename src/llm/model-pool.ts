@@ -3,12 +3,13 @@ import { performance } from 'node:perf_hooks';
 import { TIERS, type Tier } from '../contracts/model';
 import type { Breaker } from '../contracts/model-endpoint';
 import { Refusal } from '../contracts/refusal';
+import { Turns } from '../turns';
 import { isDatabaseError } from '../db/unavailable';
 import type { Admission, CallOutcome, EndpointLimits } from './admission';
 import type { EndpointStates } from './endpoint-states';
-import { type Endpoint, Interrupted, type ModelReply, type Models } from './model';
+import { Interrupted } from '../contracts/interrupted';
+import type { Endpoint, ModelReply, Models } from './model';
 import { faultOf } from './model-fault';
-import { Turns } from './turns';
 
 /**
  * For how long a call holds its slot, and is waited for as a probe, once nothing is heard of it, milliseconds. The slots of a killed worker
@@ -77,23 +78,18 @@ export function createModelPool({
   lease_ms = LEASE_MS,
 }: ModelPoolDeps): ModelPool {
   const askOne = asking(states, now, lease_ms);
-  const turns = new Turns();
-  /** Calls of this process that are under way or wait for their turn, by key. */
-  const in_flight = new Map<string, number>();
-  const busy = ({ key }: PooledEndpoint) => in_flight.get(key) ?? 0;
+  /** Who waits here asks nobody and uses up no try; the slots over all workers are counted in `states`. */
+  const turns = new Map(endpoints.map(({ key }) => [key, new Turns()]));
+  /** Calls that wait count too, so that calls that begin together spread. */
+  const busy = ({ key }: PooledEndpoint) => turns.get(key)!.size;
 
-  /** Counts a call from when it begins to wait for its turn, so that calls that begin together spread. */
-  async function counted(pooled: PooledEndpoint, args: CallArguments): Promise<Attempt> {
-    in_flight.set(pooled.key, busy(pooled) + 1);
+  async function inTurn(pooled: PooledEndpoint, args: CallArguments): Promise<Attempt> {
+    const line = turns.get(pooled.key)!;
+    await line.take(pooled.max_parallel, args[1].signal);
     try {
-      await turns.take(pooled.key, pooled.max_parallel, args[1].signal);
-      try {
-        return await askOne(pooled, args);
-      } finally {
-        turns.leave(pooled.key);
-      }
+      return await askOne(pooled, args);
     } finally {
-      in_flight.set(pooled.key, busy(pooled) - 1);
+      line.leave();
     }
   }
 
@@ -109,7 +105,7 @@ export function createModelPool({
           const pooled = leastBusy(endpoints, tier, tried, busy);
           if (pooled === undefined) break;
           tried.add(pooled.key);
-          const attempt = await counted(pooled, [request, watched]);
+          const attempt = await inTurn(pooled, [request, watched]);
           if ('reply' in attempt) return attempt.reply;
           if ('denial' in attempt) {
             denials.push({ name: pooled.endpoint.name, denial: attempt.denial });

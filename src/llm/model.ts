@@ -1,5 +1,4 @@
 import type { Tier, Usage } from '../contracts/model';
-export { Interrupted } from '../contracts/interrupted';
 
 export interface Message {
   role: 'system' | 'user' | 'assistant';

@@ -2,7 +2,8 @@ import OpenAI, { APIConnectionTimeoutError, APIError } from 'openai';
 import { Refusal } from '../contracts/refusal';
 import { CallLimits } from './call-limits';
 import { firstDialect, nextDialect, requestBody, type Dialect } from './dialect';
-import { Interrupted, type CallOptions, type Endpoint, type ModelReply, type ModelRequest } from './model';
+import { Interrupted } from '../contracts/interrupted';
+import type { CallOptions, Endpoint, ModelReply, ModelRequest } from './model';
 import { ProviderFault, refusalOf, reportedFault } from './model-failures';
 import { ReplyParts } from './reply-parts';
 

@@ -1,3 +1,4 @@
+import { Turns } from '../turns';
 import type { RunWorkflows, StartableRun } from './run-workflows';
 
 /** Starts on their way at once, at most: beyond it a submit waits for a place, which slows a flood down to what Temporal takes. */
@@ -9,9 +10,7 @@ const MAX_UNDER_WAY = 32;
  */
 export class RunStarts {
   private readonly underWay = new Set<Promise<void>>();
-  private free = MAX_UNDER_WAY;
-  /** Those who wait for a place, the first first. */
-  private readonly waiting: (() => void)[] = [];
+  private readonly turns = new Turns();
 
   /**
    * @param onNotStarted hears which run Temporal did not take, and why
@@ -25,8 +24,7 @@ export class RunStarts {
 
   /** Resolves when the run is on its way, which is at once unless too many are. Never throws. */
   async begin(run: StartableRun): Promise<void> {
-    if (this.free > 0) this.free -= 1;
-    else await new Promise<void>((resolve) => this.waiting.push(resolve));
+    await this.turns.take(MAX_UNDER_WAY);
     const start: Promise<void> = this.workflows
       .start(run)
       .then(
@@ -42,11 +40,8 @@ export class RunStarts {
     await Promise.all(this.underWay);
   }
 
-  /** A place goes to who has waited longest; it is free only when nobody waits. */
   private leave(start: Promise<void>): void {
     this.underWay.delete(start);
-    const next = this.waiting.shift();
-    if (next === undefined) this.free += 1;
-    else next();
+    this.turns.leave();
   }
 }

@@ -1,7 +1,7 @@
 import type { Refusal } from '../../src/contracts/refusal';
 import { openDatabase } from '../../src/db/database';
 import { createEndpointStates } from '../../src/llm/endpoint-states';
-import { Interrupted } from '../../src/llm/model';
+import { Interrupted } from '../../src/contracts/interrupted';
 import { createModelPool, LEASE_MS } from '../../src/llm/model-pool';
 import { eventually } from '../support/eventually';
 import { ask, failing, held, poolWorkers, refused, standing, times } from '../support/model-pools';

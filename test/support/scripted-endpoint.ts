@@ -1,10 +1,5 @@
-import {
-  type CallOptions,
-  type Endpoint,
-  Interrupted,
-  type ModelReply,
-  type ModelRequest,
-} from '../../src/llm/model';
+import { Interrupted } from '../../src/contracts/interrupted';
+import type { CallOptions, Endpoint, ModelReply, ModelRequest } from '../../src/llm/model';
 
 /** What a call comes to: a text, an error that is thrown, or something to be done first. */
 type Scripted = string | Error | ((options: CallOptions) => Promise<string>);

@@ -1,4 +1,4 @@
-import { Interrupted } from '../../../src/llm/model';
+import { Interrupted } from '../../../src/contracts/interrupted';
 import { eventually } from '../../support/eventually';
 import { scriptedProvider, type ScriptedProvider } from '../../support/scripted-provider';
 import { ask, askWhole, endpointAt, KEY, REQUEST, thrownBy } from './asking';
