@@ -3,12 +3,12 @@ import { isRetryable, type Failure } from '../contracts/failure';
 import { Interrupted } from '../contracts/interrupted';
 import { Refusal } from '../contracts/refusal';
 import { isTerminal } from '../contracts/run-status';
-import type { StepResult } from '../contracts/step-result';
+import type { StepResult, WaitingStep } from '../contracts/step-result';
 import { isDatabaseError } from '../db/unavailable';
 import { lockStep, readSteps, takeFence, type StepRef, type StepRow } from '../db/steps';
 import type { Tx } from '../db/tx';
 import { append } from '../events/append';
-import type { PureTool, Tool, ToolContext, TransactionalTool } from '../tools/tool';
+import type { OutsideTool, Tool, ToolContext, TransactionalTool } from '../tools/tool';
 import { callTool } from './call-tool';
 import type { ActivityDeps } from './deps';
 import { prepareCall, type Prepared } from './prepare-call';
@@ -67,7 +67,11 @@ export interface TryAgain {
  * Carries one step out. Temporal tries again what is to be tried again.
  * @throws as `tryStep`; ApplicationFailure when a try failed and another one follows.
  */
-export async function useTool(deps: ActivityDeps, ref: StepRef, around: Surroundings): Promise<StepResult> {
+export async function useTool(
+  deps: ActivityDeps,
+  ref: StepRef,
+  around: Surroundings,
+): Promise<StepResult | WaitingStep> {
   const [step] = await readSteps(deps.db, ref.run_id, ref.plan_version, [ref.step_id]);
   if (step === undefined)
     throw new Error(`Run ${ref.run_id} has no step ${ref.step_id} in plan ${ref.plan_version}.`);
@@ -153,7 +157,7 @@ async function takeStart(tx: Tx, { step, ...rest }: Start, execution: string) {
 async function ahead(
   deps: ActivityDeps,
   { start, tool, input, cancelled }: Call,
-  pure: PureTool,
+  pure: OutsideTool,
 ): Promise<StepResult | null> {
   const began = performance.now();
   const output = await tried(start, isInterruption, async () => {
@@ -189,7 +193,16 @@ function inside(
 function contextOf(start: Start, signal: AbortSignal): ToolContext {
   const { ref, step } = start;
   const { run_id, step_id } = ref;
-  return { tenant: step.tenant, user: step.user, run_id, step_id, attempt: attemptOf(start), signal };
+  return {
+    tenant: step.tenant,
+    user: step.user,
+    run_id,
+    step_id,
+    attempt: attemptOf(start),
+    signal,
+    idempotency_key: '',
+    progress: () => undefined,
+  };
 }
 
 /** What the tool throws becomes the failure of the try; what `passes` says is not its own is thrown on as it is. */

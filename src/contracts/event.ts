@@ -1,19 +1,29 @@
 import type { Failure } from './failure';
 import type { Finding, PlanDiff, PlanSource, Step } from './plan';
 import type { Degraded, Purpose, Spending, Usage } from './model';
+import type { Origin } from './origin';
 import type { RunStatus } from './run-status';
+import type { TimeLimit } from './ending';
 import type { Verdict } from './verdict';
 
 /** The catalogue of events: facts in the past tense, with the data each carries. Additive changes only: old events are kept for ever. */
 export interface EventData {
   'run.created': {
-    run: { id: string; goal: string; user: string | null; status: RunStatus; created_at: string };
+    run: {
+      id: string;
+      goal: string;
+      user: string | null;
+      status: RunStatus;
+      created_at: string;
+      /** Of a restart or a fork: what it comes from. */
+      origin?: Origin;
+    };
   };
   'run.status': { status: RunStatus; phase: string | null; previous: RunStatus; reason?: string };
   'run.completed': { answer: string | null };
   'run.failed': { failure: Failure };
   'run.cancelled': { reason: string | null; actor: string };
-  'run.timed_out': { limit: { kind: 'max_duration_s'; value: number } };
+  'run.timed_out': { limit: TimeLimit };
   'run.usage': {
     delta: Usage & { purpose: Purpose; round: number; model: string; cost_usd: number | null };
     total: Spending;
@@ -41,6 +51,15 @@ export interface EventData {
     degraded?: Degraded;
   };
   'step.started': { tool: string; version: string; attempt: number; input: unknown };
+  'step.progress': { attempt: number; ratio?: number; message?: string };
+  'step.needs_attention': {
+    attempt: number;
+    /** What a person is asked. */
+    question: string;
+    /** Why it is not known. */
+    failure: Failure;
+  };
+  'step.resolved': { outcome: 'done' | 'not_done'; actor: string; reason: string };
   'step.retrying': { attempt: number; next_at: string; failure: Failure };
   'step.completed': { output: unknown; duration_ms: number; reused: boolean };
   'step.failed': { failure: Failure; attempts: number };

@@ -10,6 +10,8 @@ export interface OutlineStep {
   lane: ToolLane;
   /** Limit of one try of the tool, seconds. */
   timeout_s: number;
+  /** How it ended in the run it was taken over from; absent where it is carried out. */
+  reused?: 'completed' | 'skipped';
 }
 
 /** All of a plan that the workflow knows. At most 64 KB. */

@@ -54,7 +54,7 @@ export type Step = z.infer<typeof Step>;
 export const GivenPlan = z.strictObject({ steps: z.array(Step).max(1_000) });
 export type GivenPlan = z.infer<typeof GivenPlan>;
 
-export const PLAN_SOURCES = ['pattern', 'given', 'model'] as const;
+export const PLAN_SOURCES = ['pattern', 'given', 'model', 'restart'] as const;
 export type PlanSource = (typeof PLAN_SOURCES)[number];
 
 export const FINDING_CODES = [

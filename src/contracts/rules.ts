@@ -1,3 +1,5 @@
+import type { Tier } from './model';
+
 /** What is asked for: the answer, or the plan alone. */
 export const RUN_MODES = ['auto', 'plan_only'] as const;
 export type RunMode = (typeof RUN_MODES)[number];
@@ -28,6 +30,10 @@ export interface Rules {
   max_cost_usd?: number;
   /** What all runs of its key together may cost a day (UTC), USD; no limit when absent. */
   day?: { key_id: string; max_cost_usd: number };
-  /** Time a run may take from its submission, seconds. */
+  /** The tier of models that plans and answers, where a fork says so. */
+  tier?: Tier;
+  /** Time a run may take from its submission, seconds; what it waits for people does not count. */
   max_duration_s: number;
+  /** Time a run may wait for one answer of a person, seconds; a week when absent. */
+  max_wait_s?: number;
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { Spending } from './model';
 import { GivenPlan } from './plan';
 import { listOf } from './list';
+import { Origin } from './origin';
 import { Failure } from './problem';
 import { PlanView, StepView, VerdictView } from './round-views';
 import { RUN_MODES } from './rules';
@@ -109,7 +110,7 @@ export const Run = z
       max_cost_usd: z.number().nullable(),
     }),
     attempt: z.number().int(),
-    origin: z.strictObject({ type: z.string(), run_id: z.string().nullable(), from: z.string().nullable() }),
+    origin: Origin,
     root_run_id: z.string(),
     superseded_by: z.string().nullable(),
     metadata: z.record(z.string(), z.string()),

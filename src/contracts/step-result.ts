@@ -8,6 +8,13 @@ export interface StepResult {
   wish: WishKind | null;
 }
 
+/** What the workflow learns of a step that waits for a person's answer: whether its effect happened. */
+export interface WaitingStep {
+  step_id: string;
+  status: 'waiting';
+  wish: WishKind | null;
+}
+
 /** What the workflow learns of steps that were carried out together. */
 export interface StepResults {
   /** In the order in which they ended. */
@@ -18,5 +25,14 @@ export interface StepResults {
   answered: boolean;
 }
 
-/** What somebody outside wants of a run. */
+/** What somebody outside wants of a run as a whole. */
 export type WishKind = 'cancel';
+
+/** What the workflow learns when it asks what is wished. */
+export interface Wishes {
+  wish: WishKind | null;
+  /** Steps that wait for a person's answer. */
+  waiting: string[];
+  /** When the run is to be over, milliseconds since 1970: later than it was started with where a Reset gave it time anew. */
+  deadline_at_ms: number;
+}

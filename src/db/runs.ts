@@ -1,6 +1,7 @@
 import type { Failure } from '../contracts/failure';
 import type { Degraded, Spending } from '../contracts/model';
 import type { GivenPlan } from '../contracts/plan';
+import type { Origin } from '../contracts/origin';
 import type { Rules } from '../contracts/rules';
 import { Refusal } from '../contracts/refusal';
 import { isTerminal, type RunStatus } from '../contracts/run-status';
@@ -39,7 +40,7 @@ export interface RunRow {
   last_seq: number;
   /** Counts every change of the row. */
   revision: number;
-  origin: { type: string; run_id: string | null; from: string | null };
+  origin: Origin;
   root_run_id: string;
   superseded_by: string | null;
   request_id: string | null;
@@ -66,6 +67,9 @@ export interface NewRun {
   request_id: string | null;
   trace_id: string | null;
   deadline_at: Date;
+  /** Of a restart or a fork; a run that comes from no other is the first of its lineage. */
+  origin?: Origin;
+  root_run_id?: string;
 }
 
 /** Progress is counted, not kept: the steps of the current plan say it. Int8 columns are cast because the driver gives them as text. */

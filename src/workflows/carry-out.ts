@@ -1,4 +1,3 @@
-import type { CancellationScope } from '@temporalio/workflow';
 import { sleep } from '@temporalio/workflow';
 import type { Chain } from '../activities';
 import type { Outline } from '../contracts/outline';
@@ -27,9 +26,10 @@ interface Started {
 export async function carryOut(
   { run_id, rules }: RunInput,
   outline: Outline,
-  { heed, stoppable, left }: Interruptions,
+  interruptions: Interruptions,
 ): Promise<{ answered: boolean }> {
-  const ended = new Map<string, StepResult['status']>();
+  const { heed, stoppable, left } = interruptions;
+  const ended = endedBefore(outline);
   const running = new Map<string, Promise<StepResults>>();
   const progress = () => ({ ended, running: new Set(running.keys()) });
   const at = (): Chain => ({ run_id, outline, rules, ended: [...ended], running: [...running.keys()] });
@@ -61,8 +61,8 @@ export async function carryOut(
       try {
         const again = arrive();
         if (stoppable.consideredCancelled) return;
-        if (again !== null) follow(startAgain(at(), again, stoppable));
-        for (const started of start(at(), stoppable)) follow(started);
+        if (again !== null) follow(startAgain(at(), again, interruptions));
+        for (const started of start(at(), interruptions)) follow(started);
         if (isDone(outline, progress())) done();
         else if (isStuck(outline, progress())) throw new Error('No step may start and the plan is not done.');
       } catch (error) {
@@ -90,12 +90,12 @@ export async function carryOut(
 }
 
 /** Starts what may go now: slow steps each for itself, instant ones together. */
-function start(at: Chain, stoppable: CancellationScope): Started[] {
+function start(at: Chain, interruptions: Interruptions): Started[] {
   const progress = { ended: new Map(at.ended), running: new Set(at.running) };
   const ready = startable(at.outline, progress, at.rules.max_parallel_steps);
   const slow = ready.filter((step) => !isInstant(step)).map((step) => step.id);
   const instant = ready.filter(isInstant).map((step) => step.id);
-  const started = slow.map((id) => ({ ids: [id], work: alone(at, id, stoppable) }));
+  const started = slow.map((id) => ({ ids: [id], work: alone(at, id, interruptions) }));
   if (instant.length === 0) return started;
   return [
     ...started,
@@ -107,18 +107,28 @@ function start(at: Chain, stoppable: CancellationScope): Started[] {
 function startAgain(
   at: Chain,
   { step_id, pause_ms }: NonNullable<StepResults['again']>,
-  stoppable: CancellationScope,
+  interruptions: Interruptions,
 ): Started {
-  const pause = stoppable.run(() => sleep(pause_ms));
-  return { ids: [step_id], work: pause.then(() => alone(at, step_id, stoppable)) };
+  const pause = interruptions.stoppable.run(() => sleep(pause_ms));
+  return { ids: [step_id], work: pause.then(() => alone(at, step_id, interruptions)) };
 }
 
+/** Carries one step out, and again once a person has answered whether its effect happened, where that was not known. */
 async function alone(
   { run_id, outline }: Chain,
   id: string,
-  stoppable: CancellationScope,
+  { stoppable, answered }: Interruptions,
 ): Promise<StepResults> {
   const step = outline.steps.find((one) => one.id === id)!;
   const use = () => useTool(run_id, outline.plan_version, step);
-  return { ended: [await (isInstant(step) ? use() : stoppable.run(use))], again: null, answered: false };
+  for (;;) {
+    const result = await (isInstant(step) ? use() : stoppable.run(use));
+    if (result.status !== 'waiting') return { ended: [result], again: null, answered: false };
+    await answered(id);
+  }
+}
+
+/** Steps that a restart has taken over. */
+function endedBefore({ steps }: Outline): Map<string, StepResult['status']> {
+  return new Map(steps.flatMap(({ id, reused }) => (reused === undefined ? [] : [[id, reused] as const])));
 }

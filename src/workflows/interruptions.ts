@@ -1,13 +1,24 @@
 import { CancelledFailure, HandlerUnfinishedPolicy } from '@temporalio/common';
-import { CancellationScope, defineSignal, isCancellation, setHandler, sleep } from '@temporalio/workflow';
+import {
+  CancellationScope,
+  condition,
+  defineSignal,
+  isCancellation,
+  patched,
+  setHandler,
+  sleep,
+} from '@temporalio/workflow';
 import type { Ending } from '../contracts/ending';
-import type { WishKind } from '../contracts/step-result';
+import type { WishKind, Wishes } from '../contracts/step-result';
 import { Ended } from './failures';
 import { LOOK, type RunInput } from './messages';
 import { readWishes } from './proxies';
 import { shielded } from './shielded';
 
-/** What may end a run from outside: a wish, or its deadline. */
+/** Longest wait for one answer of a person, where the rules of the run say nothing, seconds: a week. */
+const MAX_WAIT_S = 604_800;
+
+/** What may end a run from outside, or hold it up: a wish, its deadline, a question that a person has not answered. */
 export interface Interruptions {
   /** Holds what is told to stop when the story is interrupted: slow steps and pauses. */
   stoppable: CancellationScope;
@@ -17,6 +28,8 @@ export interface Interruptions {
   left: Promise<unknown>[];
   /** Notices the wish that every activity brings along, so that a chain of instant work stops too. @throws Ended */
   heed<T extends { wish: WishKind | null }>(result: T): T;
+  /** Waits until a step waits for no answer any more. What it waits does not count for the deadline. @throws what `heed` does */
+  answered(step_id: string): Promise<void>;
 }
 
 /**
@@ -28,6 +41,8 @@ export interface Interruptions {
 export function listen({ run_id, rules, deadline_at_ms }: RunInput): Interruptions {
   const stoppable = new CancellationScope();
   let cause: Ended | undefined;
+  let known: Wishes | undefined;
+  const waits = new Waits();
 
   function interrupt(ending: Ending): Ended {
     cause ??= new Ended(ending);
@@ -44,13 +59,36 @@ export function listen({ run_id, rules, deadline_at_ms }: RunInput): Interruptio
 
   // The signal itself says nothing. What is wished may be noticed elsewhere first, and the run be over before the answer is here.
   async function look(): Promise<void> {
-    const { wish } = await readWishes({ run_id });
-    if (wish !== null) interrupt({ status: 'cancelled', by: 'wish' });
+    known = await readWishes({ run_id });
+    if (known.wish !== null) interrupt({ status: 'cancelled', by: 'wish' });
   }
   setHandler(defineSignal(LOOK), look, { unfinishedPolicy: HandlerUnfinishedPolicy.ABANDON });
 
+  async function answered(step_id: string): Promise<void> {
+    const seconds = rules.max_wait_s ?? MAX_WAIT_S;
+    const over = waits.begin();
+    try {
+      await look(); // it may have been answered before anybody waited
+      const isAnswered = () => known?.waiting.includes(step_id) !== true;
+      const came = await stoppable.run(() => condition(isAnswered, seconds * 1_000));
+      if (!came) throw interrupt({ status: 'timed_out', limit: { kind: 'max_wait_s', value: seconds } });
+    } finally {
+      over();
+    }
+  }
+
   async function watchDeadline(): Promise<void> {
-    await sleep(Math.max(1, deadline_at_ms - Date.now()));
+    let until = deadline_at_ms;
+    for (;;) {
+      await sleep(Math.max(1, until + waits.ms() - Date.now()));
+      if (waits.underWay()) {
+        await condition(() => !waits.underWay());
+        continue;
+      }
+      // A Reset goes on with the input of the start, and gave the run time anew. Asked only of runs that are late.
+      if (patched('deadline-is-asked')) until = (await readWishes({ run_id })).deadline_at_ms;
+      if (until + waits.ms() <= Date.now()) break;
+    }
     interrupt({ status: 'timed_out', limit: { kind: 'max_duration_s', value: rules.max_duration_s } });
   }
 
@@ -58,6 +96,7 @@ export function listen({ run_id, rules, deadline_at_ms }: RunInput): Interruptio
     stoppable,
     left: [],
     heed,
+    answered,
     async guard(story) {
       const clock = new CancellationScope();
       clock.run(watchDeadline).catch(() => undefined); // it was stopped
@@ -70,4 +109,30 @@ export function listen({ run_id, rules, deadline_at_ms }: RunInput): Interruptio
       }
     },
   };
+}
+
+/** How long a run has waited for people; several questions at once are one wait. */
+class Waits {
+  private open = 0;
+  private since = 0;
+  private past_ms = 0;
+
+  /** @returns what ends this wait. */
+  begin(): () => void {
+    if (this.open === 0) this.since = Date.now();
+    this.open += 1;
+    return () => {
+      this.open -= 1;
+      if (this.open === 0) this.past_ms += Date.now() - this.since;
+    };
+  }
+
+  underWay(): boolean {
+    return this.open > 0;
+  }
+
+  /** Of waits that have ended, milliseconds. */
+  ms(): number {
+    return this.past_ms;
+  }
 }

@@ -7,7 +7,6 @@ import {
 } from '@temporalio/workflow';
 import type { Activities } from '../activities';
 import type { OutlineStep } from '../contracts/outline';
-import type { StepResult } from '../contracts/step-result';
 import { prefixOf, queueOf } from './messages';
 import { isInstant } from './schedule';
 import { shielded } from './shielded';
@@ -61,7 +60,11 @@ export const writeAnswerWithModel: Activities['writeAnswerWithModel'] = (ref) =>
 const BEYOND_TOOL_LIMIT_S = 10;
 
 /** Carries one step out on its lane; an instant one alone is one that is tried again. A local activity has no id of its own, so its result says which step it is of. */
-export function useTool(run_id: string, plan_version: number, step: OutlineStep): Promise<StepResult> {
+export function useTool(
+  run_id: string,
+  plan_version: number,
+  step: OutlineStep,
+): ReturnType<Activities['useTool']> {
   const ref = { run_id, plan_version, step_id: step.id };
   return isInstant(step) ? local.useTool(ref) : slow(plan_version, step).useTool(ref);
 }

@@ -31,7 +31,9 @@ describe('the todo tools', () => {
       run_id: 'run_1',
       step_id: 'step_1',
       attempt: 1,
+      idempotency_key: 'k',
       signal: new AbortController().signal,
+      progress: () => undefined,
       ...of,
     };
     return test_db.db.transaction(async (tx) => (await tool.call(input, context, tx)) as Output);
@@ -174,7 +176,9 @@ describe('the todo tools', () => {
       run_id: 'r',
       step_id: 's',
       attempt: 1,
+      idempotency_key: 'k',
       signal: new AbortController().signal,
+      progress: () => undefined,
     };
     const undone = test_db.db.transaction(async (tx) => {
       await add.call({ text: 'lost' }, context, tx);

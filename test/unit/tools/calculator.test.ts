@@ -216,7 +216,9 @@ describe('the calculator', () => {
       run_id: 'r',
       step_id: 's',
       attempt: 1,
+      idempotency_key: 'k',
       signal: new AbortController().signal,
+      progress: () => undefined,
     };
     await expect(calculator.call({ expression: '12 * 7' }, context)).resolves.toEqual({
       value: 84,

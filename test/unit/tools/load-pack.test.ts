@@ -10,7 +10,9 @@ const context: ToolContext = {
   run_id: 'run_1',
   step_id: 'step_1',
   attempt: 1,
+  idempotency_key: 'k',
   signal: new AbortController().signal,
+  progress: () => undefined,
 };
 
 describe('a tool pack', () => {
