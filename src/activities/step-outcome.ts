@@ -12,7 +12,7 @@ import {
 } from '../db/steps';
 import type { Tx } from '../db/tx';
 import { append, appendOutcome, type NewEvent } from '../events/append';
-import { skippedBy } from '../planning/skips';
+import { SKIPPED_WITH, skippedBy } from '../planning/skips';
 
 /** One start of a step: the row as it was read, and the fence number the start took (null for instant work, where the first outcome wins). */
 export interface Start {
@@ -22,8 +22,6 @@ export interface Start {
   input?: unknown;
   input_hash?: string;
 }
-
-const SKIPPED_WITH = 'A step it needs was not completed.';
 
 /** Events of a step carry their plan's version and their start in the key: a repetition is the same fact. */
 export function keyOf({ plan_version, step_id }: StepRef, what: string): string {
