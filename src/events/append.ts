@@ -1,4 +1,3 @@
-import type { EventData } from '../contracts/event';
 import type { Fact } from '../contracts/fact';
 import type { Failure } from '../contracts/failure';
 import { Refusal } from '../contracts/refusal';
@@ -18,6 +17,7 @@ import {
 } from '../db/runs';
 import type { StepChange, StepRef } from '../db/steps';
 import type { Tx } from '../db/tx';
+import { MAX_CARRIED_BYTES } from './step-facts';
 
 /** A fact to be appended. `key` names the fact within the attempt of its run: the same key is the same fact, stored once. */
 export type NewEvent = Fact & { key: string };
@@ -39,9 +39,6 @@ export interface RunChange {
 
 /** SQLSTATE of take_run(): see migrations/0008_submit.sql. */
 const TOO_MANY_OPEN = 'LH429';
-
-/** Largest output that an event carries, bytes of JSON; of a larger one it says where to read it. */
-const MAX_EVENT_OUTPUT_BYTES = 32 * 1_024;
 
 /** How the run stands after the append. */
 export interface Appended {
@@ -131,14 +128,8 @@ export interface TakenOver {
   steps: object[];
   created: NewEvent;
   /** Of the steps that are taken over, in the order in which they ended. Outputs are put in where they are. */
-  ended: EndedFact[];
+  ended: NewEvent[];
 }
-
-/** How a step ended that is taken over, without its output. */
-export type EndedFact = { key: string; step_id: string } & (
-  | { type: 'step.completed'; data: Omit<EventData['step.completed'], 'output'> }
-  | { type: 'step.skipped'; data: EventData['step.skipped'] }
-);
 
 /**
  * Stores a run that repeats another one, in the caller's transaction: with its first fact and what it takes over.
@@ -161,7 +152,7 @@ export async function appendRerun(
       JSON.stringify(plan),
       JSON.stringify(steps),
       events,
-      MAX_EVENT_OUTPUT_BYTES,
+      MAX_CARRIED_BYTES,
     ]);
   }
   try {
@@ -200,7 +191,7 @@ export function appendPlan(
   return appended(tx, statement, values, { run_id, events });
 }
 
-function withIds(events: readonly { key: string }[]): string {
+function withIds(events: NewEvent[]): string {
   return JSON.stringify(events.map((event) => ({ id: newId('evt'), ...event })));
 }
 

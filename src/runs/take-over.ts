@@ -3,7 +3,9 @@ import type { Outline } from '../contracts/outline';
 import type { Step } from '../contracts/plan';
 import { stepRows } from '../db/plans';
 import type { RepeatedRun, RepeatedStep } from '../db/repeated-runs';
-import type { EndedFact, TakenOver } from '../events/append';
+import type { StepRef } from '../db/steps';
+import type { NewEvent, TakenOver } from '../events/append';
+import { keyOf } from '../events/step-facts';
 import { canonical } from '../planning/canonical';
 import { edgesOf, outlineOf } from '../planning/outline';
 import { diffOf } from '../planning/plan-diff';
@@ -64,8 +66,8 @@ export function takeOver(
       ...old.steps
         .filter((step) => fates.has(step.id) && isReused(step))
         .toSorted(byEnd)
-        .map(factOf),
-      ...[...lost].map((id) => skipOf(id, SKIPPED_WITH)),
+        .map((step) => factOf(run_id, step)),
+      ...[...lost].map((id) => skipOf({ run_id, plan_version: VERSION, step_id: id }, SKIPPED_WITH)),
     ],
   };
 }
@@ -106,17 +108,14 @@ function byEnd(one: RepeatedStep, other: RepeatedStep): number {
   return (one.finished_at_us ?? 0) - (other.finished_at_us ?? 0);
 }
 
-function factOf({ id: step_id, status, status_reason, duration_ms }: RepeatedStep): EndedFact {
-  if (status === 'skipped') return skipOf(step_id, status_reason ?? '');
+function factOf(run_id: string, step: RepeatedStep): NewEvent {
+  const { id: step_id, status, status_reason, duration_ms } = step;
+  const ref = { run_id, plan_version: VERSION, step_id };
+  if (status === 'skipped') return skipOf(ref, status_reason ?? '');
   const data = { duration_ms: duration_ms ?? 0, reused: true };
-  return { key: keyOf(step_id), step_id, type: 'step.completed', data };
+  return { key: keyOf(ref, 'ended'), step_id, type: 'step.completed', data };
 }
 
-function skipOf(step_id: string, reason: string): EndedFact {
-  return { key: keyOf(step_id), step_id, type: 'step.skipped', data: { reason } };
-}
-
-/** As the activities name the end of a step: none of them tells it a second time. */
-function keyOf(step_id: string): string {
-  return `step:${VERSION}:${step_id}:ended`;
+function skipOf(ref: StepRef, reason: string): NewEvent {
+  return { key: keyOf(ref, 'ended'), step_id: ref.step_id, type: 'step.skipped', data: { reason } };
 }

@@ -15,6 +15,7 @@ import { getApiKey, listApiKeys } from './read-api-keys';
 import { readEvents } from './read-events';
 import { getPlan, getStep, listPlans, listSteps, listVerdicts } from './read-rounds';
 import { forkRun, restartRun } from './restart-run';
+import { resolveStep } from './resolve-step';
 import { revokeApiKey } from './revoke-api-key';
 import { rotateApiKey } from './rotate-api-key';
 import { startRun, streamRun } from './start-run';
@@ -40,6 +41,7 @@ export function routesOf(deps: ApiDeps): Route[] {
     getPlan(),
     listSteps(),
     getStep(),
+    resolveStep(deps),
     listVerdicts(),
     listTools(deps),
     getTool(deps),
