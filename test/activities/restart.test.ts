@@ -7,7 +7,7 @@ import { foreseeRerun } from '../../src/runs/restart';
 import type { Tool, ToolContext } from '../../src/tools/tool';
 import { depsWith, outside, plannedRun, pure, stepOf, type ShortStep } from '../support/activities';
 import { createTestDatabase, type TestDatabase } from '../support/database';
-import { playOut, repeat, rerunDeps, submission } from '../support/reruns';
+import { RESTART, playOut, repeat, rerunDeps, submission } from '../support/reruns';
 import { eventsOf, rowOf } from '../support/runs';
 
 let test_db: TestDatabase;
@@ -61,7 +61,6 @@ const PLAN: Step[] = [
   step('e', 1_000),
   step('f', '{d.sum}', '{e.sum}'),
 ];
-const RESTART: Asked = { type: 'restart', from: 'failed' };
 const from = (id: string): Asked => ({ type: 'restart', from: id });
 const result = async (run_id: string) => (await stepOf(test_db.db, run_id, 'f')).output;
 const hashes = async (run_id: string) =>
