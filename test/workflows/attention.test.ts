@@ -61,7 +61,7 @@ describe('A run with a step that only a person can say something of', () => {
     await eventually(() => Promise.resolve(count('readWishes') === 1));
     await eventually(async () => {
       const { events = [] } = await run.fetchHistory();
-      return events?.some(({ timerFiredEventAttributes }) => timerFiredEventAttributes != null);
+      return events?.some(({ timerFiredEventAttributes }) => Boolean(timerFiredEventAttributes));
     });
     waiting.clear();
     await stage.look(run);
