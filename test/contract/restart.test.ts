@@ -1,8 +1,10 @@
 import { draftPlan } from '../../src/activities/draft-plan';
 import { handInPlan } from '../../src/activities/hand-in-plan';
 import { endRun } from '../../src/activities/end-run';
+import type { CommittedFacts } from '../../src/contracts/fact';
 import type { RunEvent } from '../../src/contracts/event';
 import type { Step } from '../../src/contracts/plan';
+import { openDatabase } from '../../src/db/database';
 import { cancelRun } from '../../src/runs/cancel';
 import type { Asked } from '../../src/runs/rerun';
 import { foreseeRerun } from '../../src/runs/restart';
@@ -34,6 +36,7 @@ const deps = () => world.deps;
 const failedRun = () => world.failedRun();
 const ask = (...args: Parameters<typeof world.ask>) => world.ask(...args);
 const runs = async () => (await test_db.db.query('select 1 from runs')).length;
+const from = (id: string): Asked => ({ type: 'restart', from: id });
 const dataOf = (events: RunEvent[], type: RunEvent['type']) =>
   events.find((event) => event.type === type)!.data;
 
@@ -110,6 +113,20 @@ describe('a restarted run', () => {
       revision: String(Number(before.revision) + 1),
       updated_at: expect.any(Date),
     });
+  });
+
+  test('is heard of by those who watch, once it is committed; what it took over is no news', async () => {
+    const heard: string[] = [];
+    const onFacts = ({ run_id, facts }: CommittedFacts) =>
+      void heard.push(...facts.map(({ type }) => `${type} ${run_id}`));
+    const watched = openDatabase({ url: test_db.url, pool: 1, name: 'watched', onFacts });
+    const old = await failedRun();
+    const { run } = await ask(old, RESTART, {}, { records: watched });
+    await expect(ask(old, from('nine'), {}, { records: watched })).rejects.toMatchObject({
+      code: 'unknown_step',
+    });
+    await watched.close();
+    expect(heard).toEqual([`run.created ${run.id}`, `plan.created ${run.id}`]);
   });
 
   test('says that it has begun when a worker takes it, once, and asks nobody for a plan', async () => {
