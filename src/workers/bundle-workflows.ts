@@ -31,7 +31,8 @@ export async function bundleWorkflows({ outFile }: { outFile: string }): Promise
 function sourceHash(): string {
   const hash = createHash('sha256').update(readFileSync(require.resolve('@temporalio/worker/package.json')));
   for (const folder of SOURCES) {
-    for (const name of readdirSync(folder).sort()) {
+    const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+    for (const name of names.filter((file) => file.endsWith(EXTENSION)).sort()) {
       hash.update(name).update(readFileSync(join(folder, name)));
     }
   }
