@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { ORIGIN_TYPES } from '../../contracts/origin';
 import { Refusal } from '../../contracts/refusal';
-import { RunList } from '../../contracts/run';
+import { RUN_ID, RunList } from '../../contracts/run';
 import { RUN_STATUSES } from '../../contracts/run-status';
 import { listRuns as list, type RunCursor } from '../../db/run-list';
 import type { ApiDeps } from '../deps';
@@ -10,7 +10,6 @@ import { ETAG, IF_NONE_MATCH, sendTagged } from '../preconditions';
 import { booleanText, countText, timeText, wordsText } from '../query';
 import { route } from '../route';
 import { runView } from '../run-view';
-import { RUN_ID } from './get-run';
 
 const MAX_LIMIT = 100;
 const DEFAULT_LIMIT = 20;

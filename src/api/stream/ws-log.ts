@@ -4,7 +4,7 @@ import type { WebSocket } from 'ws';
 import { newId } from '../../db/new-id';
 import { traceIdOf } from '../../telemetry/trace';
 import type { ApiDeps } from '../deps';
-import { RUN_ID } from '../routes/get-run';
+import { RUN_ID } from '../../contracts/run';
 
 const SWITCHING_PROTOCOLS = 101;
 
