@@ -1,17 +1,28 @@
 import { Command, CommanderError } from 'commander';
-import { loadConfig } from '../config';
+import { loadClientConfig, loadConfig } from '../config';
 import { openDatabase } from '../db/database';
+import { homeOf } from '../dev/home';
+import { readStackNote } from '../dev/stack-note';
+import { createApi, type Api } from './api';
 import { EXIT, UsageError, endingOf } from './exit';
 import { createKey } from './keys-create';
 import { listKeys } from './keys-list';
 import { revokeKey } from './keys-revoke';
 import { rotateKey } from './keys-rotate';
 import { migrateSchema } from './migrate';
+import { cancelRun } from './runs-cancel';
+import { forkRun } from './runs-fork';
+import { showRuns } from './runs-list';
+import { printAnswer } from './runs-output';
+import { resolveStep } from './runs-resolve';
+import { restartRun } from './runs-restart';
+import { showRun } from './runs-show';
+import { watchRun } from './runs-watch';
 import type { Surroundings, Terminal } from './terminal';
 
 /**
  * Carries out one command line.
- * @returns the exit code: 0 done, 1 failed, 2 usage, 4 not allowed.
+ * @returns the exit code, of `EXIT`.
  */
 export async function runProgram(args: readonly string[], terminal: Terminal): Promise<number> {
   const program = programOf(surroundings(terminal));
@@ -37,23 +48,34 @@ function programOf(around: Surroundings): Command {
     .command('keys')
     .description('Keys of the API. They work on Postgres, which DATABASE_URL names.');
   for (const command of [createKey, listKeys, revokeKey, rotateKey]) keys.addCommand(command(around));
+  const runs = program
+    .command('runs')
+    .description(
+      'Runs, over HTTP. LONGHAUL_API_URL and LONGHAUL_API_KEY say where; else it is the stack of `npm start`.',
+    );
+  for (const command of [
+    showRuns,
+    showRun,
+    watchRun,
+    printAnswer,
+    cancelRun,
+    restartRun,
+    forkRun,
+    resolveStep,
+  ])
+    runs.addCommand(command(around));
   program.addCommand(migrateSchema(around));
-  for (const command of [program, ...program.commands, ...keys.commands])
+  for (const command of [program, ...program.commands, ...keys.commands, ...runs.commands])
     command.copyInheritedSettings(program);
   return program;
 }
 
 function surroundings(terminal: Terminal): Surroundings {
-  const databaseUrl = () => {
-    try {
-      return loadConfig(terminal.env).DATABASE_URL;
-    } catch (error) {
-      throw new UsageError((error as Error).message, { cause: error });
-    }
-  };
+  const databaseUrl = () => settings(() => loadConfig(terminal.env)).DATABASE_URL;
   return {
     ...terminal,
     databaseUrl,
+    api: () => apiOf(terminal),
     async withDatabase(work) {
       const db = openDatabase({ url: databaseUrl(), pool: 1, name: 'longhaul cli' });
       try {
@@ -63,4 +85,27 @@ function surroundings(terminal: Terminal): Surroundings {
       }
     },
   };
+}
+
+function apiOf({ env, err }: Terminal): Api {
+  const config = settings(() => loadClientConfig(env));
+  const running = config === undefined ? readStackNote(homeOf(env)) : undefined;
+  if (running !== undefined) {
+    err(`Using the stack that runs here: ${running.api_url}\n`);
+    return createApi(running.api_url, running.key);
+  }
+  if (config?.key !== undefined) return createApi(config.api_url, config.key);
+  throw new UsageError(
+    'LONGHAUL_API_KEY is not set, and no stack runs here. Start one with `npm start`, or say which API is meant:\n' +
+      '  export LONGHAUL_API_URL=https://longhaul.example.com LONGHAUL_API_KEY=lh_…',
+  );
+}
+
+/** What `load` gives; wrong settings are wrong use. */
+function settings<T>(load: () => T): T {
+  try {
+    return load();
+  } catch (error) {
+    throw new UsageError((error as Error).message, { cause: error });
+  }
 }

@@ -1,0 +1,62 @@
+import { FAILURES, isFailureCode } from '../contracts/failure';
+import type { Run } from '../contracts/run';
+import { followRun } from '../dev/follow-run';
+import type { Api } from './api';
+import { CommandEnd, EXIT } from './exit';
+import { plain } from './plain';
+import type { Surroundings } from './terminal';
+
+/**
+ * Follows a run to its end on the screen.
+ * @returns the run as it is then
+ * @throws CommandEnd when it is followed no longer: the run goes on
+ */
+export async function follow(around: Surroundings, api: Api, id: string): Promise<Run> {
+  const signal = around.interruption();
+  const goesOn = `${id} goes on. \`longhaul runs watch ${id}\` follows it, \`longhaul runs cancel ${id}\` ends it.`;
+  try {
+    await followRun({ url: `${api.url}/v1/runs/${id}/events`, headers: api.headers, signal }, around.screen);
+  } catch (error) {
+    if (signal.aborted) throw new CommandEnd(EXIT.interrupted, `\n${goesOn}`, { cause: error });
+    throw new CommandEnd(EXIT.goes_on, `${plain((error as Error).message)}\n${goesOn}`, { cause: error });
+  }
+  return api.get<Run>(`/v1/runs/${id}`);
+}
+
+/** The answer of a run that completed, ready to be printed; null for one that only planned. @throws CommandEnd for any other. */
+export function answerOf(run: Run): string | null {
+  const { id, status, error, status_reason } = run;
+  switch (status) {
+    case 'completed':
+      return run.answer === null ? null : plain(run.answer);
+    case 'failed':
+    case 'timed_out':
+    case 'cancelled': {
+      const code = status === 'cancelled' ? EXIT.run_cancelled : EXIT.run_failed;
+      const why = error === null ? [] : failureLines(error);
+      const said =
+        status === 'timed_out' ? 'ran out of time' : status === 'failed' ? 'failed' : 'was cancelled';
+      const reason = error === null && status_reason !== null ? `: ${plain(status_reason)}` : '';
+      const next = `\`longhaul runs restart ${id}\` runs what did not complete.`;
+      throw new CommandEnd(code, [`${id} ${said}${reason}`, ...why, next].join('\n'));
+    }
+    default:
+      throw new CommandEnd(
+        EXIT.goes_on,
+        `${id} has not ended: it is ${status}. \`longhaul runs watch ${id}\` follows it.`,
+      );
+  }
+}
+
+/** A failure and what may be done about it, one sentence a line; of the failure behind it, where it wraps another. */
+export function failureLines({ code, message, step_id, cause }: NonNullable<Run['error']>): string[] {
+  const { hint } = hintOf(cause?.code ?? code);
+  const behind = cause === undefined ? [] : [`${cause.code}: ${plain(cause.message)}`];
+  const where = step_id === undefined ? '' : ` (${step_id})`;
+  return [`${code}${where}: ${plain(message)}`, ...behind, ...(hint === undefined ? [] : [hint])];
+}
+
+/** A newer API may know codes that are unknown here. */
+function hintOf(code: string): { hint?: string } {
+  return isFailureCode(code) ? FAILURES[code] : {};
+}
