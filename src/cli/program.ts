@@ -38,12 +38,17 @@ export async function runProgram(args: readonly string[], terminal: Terminal): P
   }
 }
 
+const EXIT_CODES = `
+Exit codes: 0 done, 1 failed, 2 wrong use, 4 not allowed; of commands that wait for a run: 3 it failed or
+timed out, 5 it was cancelled, 7 it goes on, 130 it goes on after Ctrl-C.`;
+
 function programOf(around: Surroundings): Command {
   const program = new Command('longhaul')
     .description('Runs AI work that takes long and must not be lost.')
     .exitOverride()
     .configureOutput({ writeOut: around.out, writeErr: around.err })
-    .showHelpAfterError('(--help says more)');
+    .showHelpAfterError('(--help says more)')
+    .addHelpText('after', EXIT_CODES);
   const keys = program
     .command('keys')
     .description('Keys of the API. They work on Postgres, which DATABASE_URL names.');
@@ -96,7 +101,7 @@ function apiOf({ env, err }: Terminal): Api {
   }
   if (config?.key !== undefined) return createApi(config.api_url, config.key);
   throw new UsageError(
-    'LONGHAUL_API_KEY is not set, and no stack runs here. Start one with `npm start`, or say which API is meant:\n' +
+    'LONGHAUL_API_KEY is not set. Start a stack here with `npm start` and set nothing, or say which API is meant:\n' +
       '  export LONGHAUL_API_URL=https://longhaul.example.com LONGHAUL_API_KEY=lh_…',
   );
 }
