@@ -1,4 +1,3 @@
-import type { Failure } from '../contracts/failure';
 import type { StepView } from '../contracts/round-views';
 import type { Run } from '../contracts/run';
 import { isTerminal } from '../contracts/run-status';
@@ -9,28 +8,18 @@ import { lineageTree, originWords } from './lineage';
 import { plain } from './plain';
 import { tableLines } from './terminal';
 
-/** What a step asks a person. */
-export interface Question {
-  step_id: string;
-  question: string;
-  failure: Failure;
-}
-
 /** Widest label, characters. */
 const LABEL = 10;
 
 /** Everything that is worth knowing of a run, in lines of text. */
-export function reportRun(
-  run: Run,
-  questions: readonly Question[],
-  lineage: { runs: readonly Run[]; has_more: boolean },
-): string[] {
+export function reportRun(run: Run, lineage: { runs: readonly Run[]; has_more: boolean }): string[] {
+  const { steps = [] } = run;
   return [
     ...head(run),
-    ...section(`Steps of plan ${run.plan?.version ?? ''}`, stepTable(run.steps ?? [])),
+    ...section(`Steps of plan ${run.plan?.version ?? ''}`, stepTable(steps)),
     ...section(
       'Waits for an answer',
-      questions.flatMap((question) => questionLines(run.id, question)),
+      steps.filter(({ status }) => status === 'waiting').flatMap(questionLines),
     ),
     ...section('Lineage', lineage.runs.length < 2 ? [] : lineageTree(lineage.runs, run.id)),
     ...(lineage.has_more
@@ -84,12 +73,13 @@ function saidOf({ status, output, failure, status_reason }: StepView): string {
   return clip(status === 'completed' ? compact(output) : (status_reason ?? ''));
 }
 
-function questionLines(run_id: string, { step_id, question, failure }: Question): string[] {
+/** What a step that waits asks a person, and the commands that answer it. */
+function questionLines({ run_id, id, status_reason, failure }: StepView): string[] {
   const answer = (outcome: string) =>
-    `longhaul runs resolve ${run_id} ${step_id} --outcome ${outcome} --reason '…'`;
+    `longhaul runs resolve ${run_id} ${id} --outcome ${outcome} --reason '…'`;
   return [
-    `${step_id}: ${plain(question)}`,
-    `  ${failure.code}: ${plain(failure.message)}`,
+    `${id}: ${plain(status_reason ?? 'Was it done?')}`,
+    ...(failure === null ? [] : [`  ${failure.code}: ${plain(failure.message)}`]),
     `  It was done:  ${answer('done')}`,
     `  It was not:   ${answer('not-done')}`,
   ];

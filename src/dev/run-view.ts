@@ -134,8 +134,7 @@ const CHANGES: Changes = {
 const IS_REPEATED: Partial<Record<StepStatus, true>> = { failed: true, skipped: true, cancelled: true };
 
 /** A large output does not travel with its event, which says where it is. */
-function outputNote(completed: { output?: unknown; output_ref?: { bytes: number } }): string {
-  const { output, output_ref } = completed;
+function outputNote({ output, output_ref }: EventData['step.completed']): string {
   return output_ref === undefined ? compact(output) : `${output_ref.bytes.toLocaleString('en')} bytes`;
 }
 

@@ -89,6 +89,7 @@ export const run = (id: string, more: object = {}) => ({
 export const step = (id: string, more: object = {}) => ({
   object: 'step',
   id,
+  run_id: A,
   tool: 'calculator',
   tool_version: '1.0.0',
   status: 'completed',

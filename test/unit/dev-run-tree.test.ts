@@ -83,7 +83,7 @@ describe('tree of a run', () => {
         created,
         planned,
         event('step.completed', { output: 84, duration_ms: 3, reused: true }, 'one'),
-        event('step.completed', large as unknown as EventData['step.completed'], 'two'),
+        event('step.completed', large, 'two'),
         event('step.started', { tool: 'todo.add', version: '1', attempt: 1, input: {} }, 'add_one'),
         event('step.progress', { attempt: 1, ratio: 0.256, message: 'writes' }, 'add_one'),
       ],

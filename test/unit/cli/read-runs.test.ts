@@ -100,29 +100,23 @@ Lineage
   });
 
   test('tells what a run waits for, and the two commands that answer it', async () => {
-    const asked = (question: string) => ({
-      type: 'step.needs_attention',
-      step_id: 'pay',
-      data: { attempt: 1, question, failure: { code: 'outcome_unknown', message: 'Nobody knows.' } },
-    });
     const waiting = run(A, {
       status: 'waiting',
       phase: 'executing',
       answer: null,
       finished_at: null,
       plan: { version: 1 },
-      steps: [step('pay', { status: 'waiting', output: null })],
+      steps: [
+        step('pay', {
+          status: 'waiting',
+          status_reason: 'Was it paid?',
+          output: null,
+          failure: { code: 'outcome_unknown', message: 'Nobody knows.' },
+        }),
+      ],
     });
     cli.expect(
       { request: `GET /v1/runs/${A}?expand%5B%5D=plan%2Csteps`, reply: waiting },
-      {
-        request: `GET /v1/runs/${A}/events?types=step.needs_attention&after=0&limit=500`,
-        reply: {
-          data: [asked('Was it paid, at first?'), asked('Was it paid?')],
-          has_more: false,
-          position: 9,
-        },
-      },
       { request: `GET /v1/runs?root_run_id=${A}&sort=created_at&limit=100`, reply: page([waiting]) },
     );
     const { out, code } = await cli.longhaul(['runs', 'show', A]);
