@@ -1,4 +1,4 @@
-import { FAILURES, isFailureCode } from '../contracts/failure';
+import { FAILURES, isFailureCode, isRetryable } from '../contracts/failure';
 import type { Run } from '../contracts/run';
 import { followRun } from '../dev/follow-run';
 import type { Api } from './api';
@@ -50,13 +50,14 @@ export function answerOf(run: Run): string | null {
 
 /** A failure and what may be done about it, one sentence a line; of the failure behind it, where it wraps another. */
 export function failureLines({ code, message, step_id, cause }: NonNullable<Run['error']>): string[] {
-  const { hint } = hintOf(cause?.code ?? code);
-  const behind = cause === undefined ? [] : [`${cause.code}: ${plain(cause.message)}`];
   const where = step_id === undefined ? '' : ` (${step_id})`;
-  return [`${code}${where}: ${plain(message)}`, ...behind, ...(hint === undefined ? [] : [hint])];
+  // A step's failure mostly quotes the one of its tool.
+  const behind =
+    cause === undefined || message.includes(cause.message) ? [] : [`${cause.code}: ${cause.message}`];
+  return [`${code}${where}: ${message}`, ...behind, ...hintsFor(cause?.code ?? code)].map(plain);
 }
 
-/** A newer API may know codes that are unknown here. */
-function hintOf(code: string): { hint?: string } {
-  return isFailureCode(code) ? FAILURES[code] : {};
+/** Hints for what is tried again say nothing to who sees that it was in vain. A newer API may know codes that are unknown here. */
+function hintsFor(code: string): string[] {
+  return isFailureCode(code) && !isRetryable(code) ? [FAILURES[code].hint] : [];
 }

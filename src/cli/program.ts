@@ -92,13 +92,10 @@ function surroundings(terminal: Terminal): Surroundings {
   };
 }
 
-function apiOf({ env, err }: Terminal): Api {
+function apiOf({ env }: Terminal): Api {
   const config = settings(() => loadClientConfig(env));
   const running = config === undefined ? readStackNote(homeOf(env)) : undefined;
-  if (running !== undefined) {
-    err(`Using the stack that runs here: ${running.api_url}\n`);
-    return createApi(running.api_url, running.key);
-  }
+  if (running !== undefined) return createApi(running.api_url, running.key);
   if (config?.key !== undefined) return createApi(config.api_url, config.key);
   throw new UsageError(
     'LONGHAUL_API_KEY is not set. Start a stack here with `npm start` and set nothing, or say which API is meant:\n' +
