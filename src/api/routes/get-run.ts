@@ -64,7 +64,17 @@ async function expansionsOf(
 
 /** The run of that id. @throws Refusal `not_found`, also for another tenant's. */
 export async function requireRun(records: Tx, tenant: string, id: unknown): Promise<RunRow> {
-  const run = typeof id === 'string' && RUN_ID.test(id) ? await findRun(records, tenant, id) : undefined;
-  if (run === undefined) throw new Refusal('not_found', 'There is no such run.');
+  const run = await findRun(records, tenant, requireRunId(id));
+  if (run === undefined) throw noSuchRun();
   return run;
+}
+
+/** An id that a run may have. @throws Refusal `not_found` */
+export function requireRunId(id: unknown): string {
+  if (typeof id !== 'string' || !RUN_ID.test(id)) throw noSuchRun();
+  return id;
+}
+
+function noSuchRun(): Refusal {
+  return new Refusal('not_found', 'There is no such run.');
 }
