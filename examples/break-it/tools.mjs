@@ -1,11 +1,11 @@
 import { appendFileSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 
 /*
  * A small shop as a pack of tools: what README.md beside this file breaks, mends and changes. One of the three tools has a bug.
- *
- * Every call leaves a line in .longhaul/break-it.log, so that you see what was called, and what was not.
  */
 
+/** Every call leaves a line here, so that you see what was called, and what was not. */
 const LOG = '.longhaul/break-it.log';
 
 /** In cents. */
@@ -26,7 +26,7 @@ const tool = (name, description, properties, call) => ({
   timeout_s: 10,
   max_attempts: 1,
   call: async (input, { step_id }) => {
-    mkdirSync('.longhaul', { recursive: true });
+    mkdirSync(dirname(LOG), { recursive: true });
     appendFileSync(LOG, `${step_id}: ${name} ${JSON.stringify(input)}\n`);
     return call(input);
   },

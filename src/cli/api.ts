@@ -97,8 +97,9 @@ function explained(
   { title, detail, hint, errors = [], request_id }: Partial<Problem>,
   status: number,
 ): string {
-  const said = detail === undefined || detail === title ? '' : `: ${detail}`;
   const parts = errors.map((part) => `  ${part.pointer}: ${part.detail}`);
+  // The detail mostly is that of the first part.
+  const said = detail === undefined || parts[0]?.endsWith(detail) ? '' : `: ${detail}`;
   const report = status >= 500 && request_id !== undefined ? [`Request ${request_id}.`] : [];
   return plain([`${title}${said}`, ...parts, ...(hint === undefined ? [] : [hint]), ...report].join('\n'));
 }

@@ -58,6 +58,7 @@ export async function rerun(
 
 const BECAUSE: Record<Rerun['steps'][number]['because'], string> = {
   completed: 'completed',
+  skipped: 'was skipped',
   chosen: 'chosen',
   not_completed: 'did not complete',
   changed: 'was changed',
@@ -76,7 +77,7 @@ function report(around: Surroundings, { origin, planning, steps, missing, last }
   if (steps.length > 0) {
     const rows = steps.map(({ id, tool, tool_version, action, because, last_status, last_duration_ms }) => [
       id,
-      `${tool}@${tool_version}`,
+      tool_version === null ? tool : `${tool}@${tool_version}`,
       action,
       BECAUSE[because] ?? because,
       last_status ?? '-',
