@@ -24,6 +24,13 @@ describe('runs list', () => {
     });
   });
 
+  test('says when there are more than were asked for', async () => {
+    cli.expect({ request: 'GET /v1/runs?limit=1', reply: page([run(A)], true) });
+    const { out, err } = await cli.longhaul(['runs', 'list', '--limit', '1']);
+    expect(out.trimEnd().split('\n')).toHaveLength(2);
+    expect(err).toContain('There are more');
+  });
+
   test('asks for what is wanted, page by page', async () => {
     const filter = `status=failed%2Ctimed_out&tag=a+b&origin=fork&root_run_id=${A}`;
     const hundred = Array.from({ length: 100 }, () => run(B));
@@ -97,6 +104,19 @@ Lineage
 `,
       err: '',
     });
+  });
+
+  test('draws a lineage whose first run is gone', async () => {
+    const fork = (run_id: string) => ({ origin: { type: 'fork', run_id, from: 'start' } });
+    cli.expect(
+      { request: `GET /v1/runs/${C}?expand%5B%5D=plan%2Csteps`, reply: run(C, fork(B)) },
+      {
+        request: `GET /v1/runs?root_run_id=${A}&sort=created_at&limit=100`,
+        reply: page([run(B, fork(A)), run(C, fork(B))]),
+      },
+    );
+    const { out } = await cli.longhaul(['runs', 'show', C]);
+    expect(out).toMatch(new RegExp(`\nLineage\n  └─ ${B} .* fork at start\n     └─ ${C} .*this one\\)\n`));
   });
 
   test('tells what a run waits for, and the two commands that answer it', async () => {

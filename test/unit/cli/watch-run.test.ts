@@ -65,6 +65,28 @@ describe('runs watch', () => {
     });
   });
 
+  test('a stream that ends before the run did ends the following, not the run', async () => {
+    cli.expect(
+      { request: `GET /v1/runs/${A}`, reply: run(A, { status: 'running' }) },
+      follows(A, stream(created)),
+    );
+    expect(await cli.longhaul(['runs', 'watch', A])).toMatchObject({
+      code: 7,
+      err: expect.stringMatching(/ended before the run did\.\n.* goes on/),
+    });
+  });
+
+  test.each([
+    ['tool_error', 'The hint of one that is tried again is of no use'],
+    ['tired', 'A code of a newer API'],
+  ])('tells a failure %s without a hint: %s', async (code) => {
+    const ended = run(A, { status: 'failed', answer: null, error: { code, message: 'No.' } });
+    cli.expect({ request: `GET /v1/runs/${A}`, reply: ended });
+    expect((await cli.longhaul(['runs', 'output', A])).err).toBe(
+      `${A} failed\n${code}: No.\n\`longhaul runs restart ${A}\` runs what did not complete.\n`,
+    );
+  });
+
   test('a stream that is refused ends the following, not the run', async () => {
     cli.expect(
       { request: `GET /v1/runs/${A}`, reply: run(A, { status: 'running' }) },
