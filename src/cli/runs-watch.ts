@@ -18,6 +18,7 @@ export function watchRun(around: Surroundings): Command {
       const run = await follow(around, api, id);
       if (output === 'json') printJson(around, run);
       const answer = answerOf(run);
+      around.err('\n');
       if (output === 'text' && answer !== null) around.out(`${answer}\n`);
     });
 }

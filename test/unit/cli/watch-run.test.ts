@@ -12,7 +12,7 @@ describe('runs watch', () => {
     expect(await cli.longhaul(['runs', 'watch', A])).toEqual({
       code: 0,
       out: 'Said.[2J\n\tTwice.\n',
-      err: `✓ ${A} completed\n`,
+      err: `✓ ${A} completed\n\n`,
     });
   });
 
