@@ -26,7 +26,7 @@ export const PlanView = z
     accepted: z
       .boolean()
       .nullable()
-      .meta({ description: 'null while it is not judged; given plans are not.' }),
+      .meta({ description: 'null while it is not judged; given plans, and those of restarts, are not.' }),
     created_at: z.string(),
   })
   .meta({ id: 'Plan' });
