@@ -91,8 +91,8 @@ const CHANGES: Changes = {
   'judge.verdict': (_, { accepted, issues }) => ({
     stage: accepted ? '' : `plan rejected: ${issues.join(' ')}`,
   }),
-  'step.started': ({ steps }, _, id) => ({
-    stage: '',
+  'step.started': ({ steps, status, stage }, _, id) => ({
+    stage: status === 'waiting' ? stage : '',
     steps: changed(steps, id, { status: 'running', note: '' }),
   }),
   'step.progress': ({ steps }, { ratio, message }, id) => ({

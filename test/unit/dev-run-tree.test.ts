@@ -118,6 +118,8 @@ describe('tree of a run', () => {
       '… run_1 waiting waits for an answer: `longhaul runs show run_1` says how to give it',
       '└─ … pay bank.pay  waiting: Was it paid?',
     ]);
+    const other = event('step.started', { tool: 'bank.look', version: '1', attempt: 1, input: {} }, 'other');
+    expect(runTree([...asked, other], PLAIN)[0]).toBe(runTree(asked, PLAIN)[0]);
     const resolved = [
       ...asked,
       event('step.resolved', { outcome: 'not_done', actor: 'key_1', reason: 'No entry.' }, 'pay'),
