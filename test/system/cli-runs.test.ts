@@ -31,11 +31,14 @@ afterAll(async () => {
 });
 
 /** Starts a command as a user does. */
-function start(args: string[], env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, [BIN, 'runs', ...args], {
+const started = (args: string[], env: Record<string, string> = {}) =>
+  spawn(process.execPath, [BIN, 'runs', ...args], {
     env: { ...process.env, LONGHAUL_API_URL: system.api_url, LONGHAUL_API_KEY: system.key, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+/** The same, with what it will have printed. */
+function start(args: string[], env?: Record<string, string>) {
+  const child = started(args, env);
   const ended = Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
   return { child, ended: ended.then(([out, err, [code]]) => ({ code: code as number, out, err })) };
 }
@@ -144,6 +147,14 @@ describe('A run that failed', () => {
         { code: 2, out: '', err: expect.stringMatching(words) },
       ]);
   });
+});
+
+test('A reader that has enough ends a command without a word', async () => {
+  await submit('todo.list');
+  const child = started(['list']);
+  const [err, closed] = [text(child.stderr), once(child, 'close')];
+  child.stdout.destroy();
+  expect([(await closed)[0], await err]).toEqual([0, '']);
 });
 
 describe('A key', () => {
