@@ -1,11 +1,13 @@
 import type { ActivityDeps } from '../../src/activities';
+import { draftPlan } from '../../src/activities/draft-plan';
+import { endRun } from '../../src/activities/end-run';
 import type { Step } from '../../src/contracts/plan';
 import { deleteRun } from '../../src/db/runs';
 import { createTemplateAnswer } from '../../src/planning/template-answer';
 import type { Asked } from '../../src/runs/rerun';
 import { foreseeRerun } from '../../src/runs/restart';
 import type { Tool, ToolContext } from '../../src/tools/tool';
-import { depsWith, outside, plannedRun, pure, stepOf, type ShortStep } from '../support/activities';
+import { depsWith, outside, plannedRun, pure, start, stepOf, type ShortStep } from '../support/activities';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { RESTART, playOut, repeat, rerunDeps, submission } from '../support/reruns';
 import { eventsOf, rowOf } from '../support/runs';
@@ -282,6 +284,42 @@ describe('the effects of a run that is repeated', () => {
     const idle = await repeat(deps, again.id, RESTART);
     expect(await playOut(deps, idle.id)).toBe('completed');
     expect(server.hits).toBe(5);
+  });
+
+  test('are found again by a fork too, where a call of a step that did not complete is on record', async () => {
+    const server = new Server();
+    const deps = depsWith(test_db.db, [server.tool], { writer: createTemplateAnswer() });
+    const plan = [
+      { id: 'order', tool: 'order', input: {} },
+      { id: 'more', tool: 'order', input: {}, needs: ['order'] },
+    ];
+    const run_id = await plannedRun(deps, plan);
+    expect(await playOut(deps, run_id)).toBe('failed');
+    server.deaf = false;
+    const { id } = await repeat(deps, run_id, { type: 'fork', from: 'order' });
+    expect((await stepOf(test_db.db, id, 'order')).effect_scope).toBe(run_id);
+    // Of this one there never was a call.
+    expect((await stepOf(test_db.db, id, 'more')).effect_scope).toBe(id);
+    expect(await playOut(deps, id)).toBe('completed');
+    expect([server.hits, server.made.size]).toEqual([3, 2]);
+  });
+
+  test('that nobody knows of are asked about, also with another input: they are not made a second time', async () => {
+    let hits = 0;
+    const send = outside('unsafe', 'send', () => {
+      hits += 1;
+      return Promise.reject(new Error('socket hang up'));
+    });
+    const deps = depsWith(test_db.db, [send], { writer: createTemplateAnswer() });
+    const run_id = await plannedRun(deps, [{ id: 'mail', tool: 'send', input: {} }]);
+    expect(await start(deps, run_id, 'mail')).toMatchObject({ status: 'waiting' });
+    await endRun(deps, { run_id, ending: { status: 'cancelled', by: 'temporal' } });
+    for (const asked of [RESTART, { type: 'fork', from: 'mail', step_input: { to: 'ann' } } as const]) {
+      const { id } = await repeat(deps, run_id, asked);
+      await draftPlan(deps, { run_id: id, round: 1 }, 'execution');
+      expect(await start(deps, id, 'mail')).toMatchObject({ status: 'waiting' });
+    }
+    expect(hits).toBe(1);
   });
 
   test('are kept while a step of another run refers to them, and go with the last one', async () => {

@@ -112,10 +112,37 @@ describe('A run that failed at a step', () => {
     expect(await system.ended(fork.body.id)).toMatchObject({ status: 'completed', root_run_id: first.id });
     expect(await called()).toEqual(['c 30', 'd [1,30]']);
     expect(asked()).toEqual([['answer', 'large-1']]);
+    expect(await system.events(fork.body.id)).toContainEqual(
+      expect.objectContaining({ type: 'generation.started', data: { model: 'model/large' } }),
+    );
     expect(await system.get(id)).toMatchObject({ superseded_by: null });
     expect(await system.describe(fork.body.id, 'COMPLETED')).toMatchObject({
       searchAttributes: { RunOrigin: ['fork'] },
     });
+  });
+
+  test('is planned anew by a fork at its start, by the tier that it names', async () => {
+    await breakSteps('d');
+    provider.answer({ text: JSON.stringify({ steps: PLAN() }) }, { text: SAYS.judge });
+    const first = await system.submit({ goal: GOAL });
+    await system.ended(first.id);
+    asked();
+    await called();
+
+    const small = JSON.stringify({ steps: PLAN().slice(0, 1) });
+    provider.answer({ text: small }, { text: SAYS.judge }, { text: SAYS.answer });
+    const fork = await post<Run>(`/v1/runs/${first.id}/fork`, {
+      at: 'start',
+      goal: `${GOAL} Quickly.`,
+      model: 'small',
+    });
+    expect(await system.ended(fork.body.id)).toMatchObject({ status: 'completed' });
+    expect(await called()).toEqual(['a 1']);
+    expect(asked()).toEqual([
+      ['plan', 'small-1'],
+      ['judge', 'small-1'],
+      ['answer', 'small-1'],
+    ]);
   });
 
   test('that asked no model is answered by the template again', async () => {
