@@ -1,10 +1,10 @@
 import { Option, type Command } from 'commander';
-import type { Origin } from '../contracts/origin';
 import type { Rerun } from '../contracts/restart';
 import type { Run } from '../contracts/run';
-import { answerOf, follow } from './follow';
+import { follow } from './follow';
 import { originWords } from './lineage';
 import { plain } from './plain';
+import { answerOf } from './run-end';
 import { outputOption, printJson, printTable, type Output, type Surroundings } from './terminal';
 
 /** What restart and fork have in common. */
@@ -73,7 +73,7 @@ const PLANNING: Record<Rerun['planning'], string> = {
 
 /** What a restart or fork would do: the steps as a table on stdout, everything else besides. */
 function report(around: Surroundings, { origin, planning, steps, missing, last }: Rerun): void {
-  around.err(`It would be a ${originWords(origin as Origin)}. ${PLANNING[planning]}\n`);
+  around.err(`It would be a ${originWords(origin)}. ${PLANNING[planning]}\n`);
   if (steps.length > 0) {
     const rows = steps.map(({ id, tool, tool_version, action, because, last_status, last_duration_ms }) => [
       id,

@@ -3,9 +3,9 @@ import type { Run } from '../contracts/run';
 import { isTerminal } from '../contracts/run-status';
 import { clip } from '../dev/run-tree';
 import { compact } from '../dev/run-view';
-import { failureLines } from './follow';
 import { lineageTree, originWords } from './lineage';
 import { plain } from './plain';
+import { failureLines } from './run-end';
 import { tableLines } from './terminal';
 
 /** Widest label, characters. */

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import type { Run } from '../contracts/run';
-import { answerOf } from './follow';
+import { answerOf } from './run-end';
 import { outputOption, printJson, type Output, type Surroundings } from './terminal';
 import { runId } from './words';
 
