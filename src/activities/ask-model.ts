@@ -19,7 +19,7 @@ import {
 import { append, type NewEvent } from '../events/append';
 import type { Ask } from '../llm/ask';
 import type { CallOptions, Endpoint, ModelReply, ModelRequest, Models, Pricing } from '../llm/model';
-import { isStorable, storableText } from './storable';
+import { isStorable, storableText } from '../db/storable';
 
 /** Requests that one call may cost, over all endpoints, tries and workers. */
 const MAX_REQUESTS = 5;
@@ -35,8 +35,8 @@ export interface ModelDeps {
   prices: Pricing;
 }
 
-/** Which piece of a run's work asks. */
-export type Place = Pick<CallRef, 'run_id' | 'purpose' | 'round'>;
+/** Which piece of a run's work asks, and in which execution. */
+export type Place = Pick<CallRef, 'run_id' | 'purpose' | 'round'> & { execution: string };
 
 /**
  * Lets one piece of a run's work ask models, each question once: its worst case is held back from the budgets, the reply is kept before
@@ -45,7 +45,7 @@ export type Place = Pick<CallRef, 'run_id' | 'purpose' | 'round'>;
  */
 export function askFor(deps: ModelDeps, place: Place, signal: AbortSignal): Ask {
   return async (request, onText) => {
-    const ref: CallRef = { ...place, request_hash: hashOf(request) };
+    const ref = { ...place, request_hash: hashOf(request) };
     const open = await deps.db.transaction((tx) =>
       openCall(tx, ref, storableRequest(request), deps.prices.worstCase(request)),
     );

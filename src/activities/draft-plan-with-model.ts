@@ -10,7 +10,7 @@ import { mindsOf, type ActivityDeps } from './deps';
 import { requestOf } from './draft-plan';
 import { EventFeed } from './event-feed';
 import { begun, concludeRound, storedRound, told, type Planned, type RoundRef } from './round-outcome';
-import { isStorable, storableText } from './storable';
+import { isStorable, storableText } from '../db/storable';
 import type { Surroundings } from './use-tool';
 
 /**
@@ -23,26 +23,27 @@ export async function draftPlanWithModel(
   ref: RoundRef,
   around: Surroundings,
 ): Promise<Drafted> {
-  const run = await readRounds(deps.db, ref.run_id);
+  const { execution, cancelled } = around;
+  const run = await readRounds(deps.db, ref.run_id, execution);
   const stored = storedRound(run, ref);
   if (stored !== undefined) return told(deps, run, stored);
 
   const { planner, ...models } = mindsOf(deps);
   const stop = new AbortController();
   const drafts = new Drafts(deps, ref, run, () => stop.abort());
-  const { wish } = await drafts.start();
+  const { wish } = await drafts.start(execution);
   if (wish !== null) return { status: 'rejected', wish };
-  const signal = AbortSignal.any([around.cancelled, stop.signal]);
+  const signal = AbortSignal.any([cancelled, stop.signal]);
   const draft = await planner
     .draft(requestOf(deps, run), {
-      ask: askFor({ db: deps.db, ...models }, { ...ref, purpose: 'plan' }, signal),
+      ask: askFor({ db: deps.db, ...models }, { ...ref, execution, purpose: 'plan' }, signal),
       onStep: (step) => drafts.show(step),
       onReset: () => drafts.reset(),
     })
     .finally(() => drafts.done());
   const drafted = draft.kind === 'plan' ? draft : { not_understood: storableText(draft.detail) };
   const proposal = { source: planner.source, drafted };
-  return concludeRound(deps, ref, run, proposal, around.execution, (tx) => drafts.lock(tx));
+  return concludeRound(deps, ref, run, proposal, execution, (tx) => drafts.lock(tx));
 }
 
 /** What is told of a draft, from its beginning to its end. */
@@ -73,7 +74,7 @@ class Drafts {
   }
 
   /** @returns the open wish of the run: then nobody needs to be asked any more. */
-  start(): Promise<Appended> {
+  start(execution: string): Promise<Appended> {
     const { run_id, round } = this.ref;
     return this.deps.db.transaction(async (tx) => {
       const newest = await newestOf(tx, run_id, this.run.attempt, DRAFTING);
@@ -84,7 +85,7 @@ class Drafts {
         attempt: this.run.attempt,
         // A try that waited in vain for its turn has shown nothing that would have to be void.
         events: [...events, ...(newest === 'plan.started' ? [] : [this.started()])],
-        change: { ...change, rounds: round },
+        change: { ...change, rounds: round, execution },
       });
     });
   }

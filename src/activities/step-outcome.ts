@@ -12,6 +12,7 @@ import {
 } from '../db/steps';
 import type { Tx } from '../db/tx';
 import { append, appendOutcome, type NewEvent } from '../events/append';
+import { keyOf } from '../events/step-key';
 import { skippedBy } from '../planning/skips';
 
 /** One start of a step: the row as it was read, and the fence number the start took (null for instant work, where the first outcome wins). */
@@ -24,11 +25,6 @@ export interface Start {
 }
 
 const SKIPPED_WITH = 'A step it needs was not completed.';
-
-/** Events of a step carry their plan's version and their start in the key: a repetition is the same fact. */
-export function keyOf({ plan_version, step_id }: StepRef, what: string): string {
-  return `step:${plan_version}:${step_id}:${what}`;
-}
 
 /** The how manieth try of its step a start is, from 1, as its tool and its events tell it. Lost starts count where a fence counts them. */
 export function attemptOf({ step, fence }: Start): number {

@@ -12,7 +12,8 @@ import type { OutsideTool, Tool, ToolContext, TransactionalTool } from '../tools
 import { callTool } from './call-tool';
 import type { ActivityDeps } from './deps';
 import { prepareCall, type Prepared } from './prepare-call';
-import { storable } from './storable';
+import { storable } from '../db/storable';
+import { takenUp } from './taken-up';
 import { failureOf } from './thrown';
 import {
   attemptOf,
@@ -38,6 +39,8 @@ export interface Surroundings {
   /** Temporal's run id. */
   execution: string;
   cancelled: AbortSignal;
+  /** Steps of which the workflow knows that they ended without an output. */
+  lost?: readonly string[];
 }
 
 /** A call that is ready to be made. */
@@ -94,15 +97,16 @@ export async function useTool(
  *   pure, lane `tools`     a start takes a fence number first; every later write carries it
  *   transactional          the call, the checkpoint and the facts are one transaction under the lock of the step's row
  *
- * @param step its row, as it was read
- * @throws Refusal `run_over`, `superseded`; Interrupted.
+ * @param row as it was read
+ * @throws Refusal `run_over`, `superseded`; Interrupted; NewExecution.
  */
 export async function tryStep(
   deps: ActivityDeps,
   ref: StepRef,
-  step: StepRow,
+  row: StepRow,
   around: Surroundings,
 ): Promise<StepResult | TryAgain> {
+  const step = await takenUp(deps.db, ref, row, around);
   if (hasOutcome(step.status)) return settled(deps, ref, null);
   if (isTerminal(step.run_status)) throw new Refusal('run_over', 'The run has already ended.');
 
@@ -128,7 +132,7 @@ async function begin(
     const taken = await deps.db.transaction((tx) => takeStart(tx, start, around.execution));
     if (taken === null) return settled(deps, ref, null);
     start = taken;
-    if (taken.fence - 1 - taken.step.tries > LOST_STARTS) {
+    if (taken.fence - 1 - step.fences_before - taken.step.tries > LOST_STARTS) {
       const message = `The worker was lost ${LOST_STARTS} times during this step.`;
       return failed(deps, start, { code: 'worker_lost', message, step_id: ref.step_id });
     }

@@ -3,7 +3,7 @@ import type { Purpose, Spending, Usage } from '../contracts/model';
 import { Refusal } from '../contracts/refusal';
 import type { Rules } from '../contracts/rules';
 import { holdBackToday, spend, type HeldBack } from './key-spending';
-import { atWork, type RunAtWork } from './runs';
+import { AT_WORK, atWork, type RunAtWork } from './runs';
 import type { Tx } from './tx';
 
 /** Whose call it is: one question of one piece of a run's work. The same question in the same place is the same call. */
@@ -53,10 +53,16 @@ const keyOf = ({ run_id, purpose, round, request_hash }: CallRef) => [
 /**
  * Opens a call: finds its reply where one is kept, else holds its worst case back from the budgets of the run and of the day. A try after
  * a first one takes over what that one held back; a call that was given up in an earlier attempt of the run begins anew.
- * @throws Refusal `budget_exceeded`, `price_unknown`; `run_over`, `not_found` as `atWork`. Then nothing is stored.
+ * @param ref and Temporal's run id of who asks
+ * @throws Refusal `budget_exceeded`, `price_unknown`; and as `atWork`. Then nothing is stored.
  */
-export async function openCall(tx: Tx, ref: CallRef, request: object, worst: WorstCase): Promise<OpenCall> {
-  const { tenant, rules, attempt } = atWork(await lockForSpending(tx, ref.run_id), ref.run_id);
+export async function openCall(
+  tx: Tx,
+  ref: CallRef & { execution: string },
+  request: object,
+  worst: WorstCase,
+): Promise<OpenCall> {
+  const { tenant, rules, attempt } = atWork(await lockForSpending(tx, ref.run_id), ref);
   const [call] = await tx.query<OpenCall & { reserved: boolean }>(
     `insert into model_calls as c (run_id, purpose, round, request_hash, tenant, attempt, fence, request)
      values ($1, $2, $3, $4, $5, $6, 1, $7)
@@ -77,7 +83,7 @@ export async function openCall(tx: Tx, ref: CallRef, request: object, worst: Wor
 
 async function lockForSpending(tx: Tx, run_id: string): Promise<RunAtWork & { tenant: string }> {
   const [run] = await tx.query<RunAtWork & { tenant: string }>(
-    'select tenant, goal, given_plan, rules, status, attempt from runs where id = $1 for no key update',
+    `select tenant, ${AT_WORK} from runs where id = $1 for no key update`,
     [run_id],
   );
   if (run === undefined) throw new Refusal('not_found', `There is no run ${run_id}.`);

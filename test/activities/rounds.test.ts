@@ -53,7 +53,7 @@ describe('drafting a plan', () => {
       },
     });
     const before = [await rowOf(test_db.db, run_id), await eventsOf(test_db.db, run_id)];
-    expect(await draftPlan(deps, { run_id, round: 1 }, 'e2')).toEqual(drafted);
+    expect(await draftPlan(deps, { run_id, round: 1 }, 'e1')).toEqual(drafted);
     expect([await rowOf(test_db.db, run_id), await eventsOf(test_db.db, run_id)]).toEqual(before);
     expect(await typesOf(test_db.db, run_id)).toEqual([
       'run.created',
@@ -118,8 +118,8 @@ describe('drafting a plan', () => {
         message: 'What?',
       });
     }
-    await reopen(test_db.db, run_id);
-    expect(await draftPlan(deps, { run_id, round: 1 }, 'e')).toMatchObject({ status: 'drafted' });
+    const execution = await reopen(test_db.db, run_id);
+    expect(await draftPlan(deps, { run_id, round: 1 }, execution)).toMatchObject({ status: 'drafted' });
     expect(await typesOf(test_db.db, run_id)).toEqual([
       ...['run.created', 'run.status', 'plan.started'],
       ...['run.reopened', 'plan.started', 'plan.created'],
@@ -197,7 +197,7 @@ describe('drafting a plan with an instant judge', () => {
     const drafted = await draftPlan(deps, { run_id, round: 1 }, 'e1');
     expect(drafted).toMatchObject({ status: 'drafted', to_judge: false, wish: null });
     const before = [await rowOf(test_db.db, run_id), await eventsOf(test_db.db, run_id)];
-    expect(await draftPlan(deps, { run_id, round: 1 }, 'e2')).toEqual(drafted);
+    expect(await draftPlan(deps, { run_id, round: 1 }, 'e1')).toEqual(drafted);
     expect([await rowOf(test_db.db, run_id), await eventsOf(test_db.db, run_id)]).toEqual(before);
     expect((await eventsOf(test_db.db, run_id)).slice(1)).toMatchObject([
       { type: 'run.status', data: { status: 'running', phase: 'planning', previous: 'queued' } },
@@ -211,7 +211,10 @@ describe('drafting a plan with an instant judge', () => {
     const [plan] = await test_db.db.query('select * from plans where run_id = $1', [run_id]);
     expect(plan).toMatchObject({ verdict: GOOD, accepted: true, judged_by: 'fake judge' });
     expect(plan!.judged_at).toBeInstanceOf(Date);
-    expect(await judgePlan(deps, { run_id, round: 1 }, NEVER)).toEqual({ accepted: true, wish: null });
+    expect(await judgePlan(deps, { run_id, round: 1 }, { execution: 'e', cancelled: NEVER })).toEqual({
+      accepted: true,
+      wish: null,
+    });
   });
 
   test.each([
@@ -268,7 +271,10 @@ describe('judging a plan', () => {
     const judge = fakeJudge(GOOD);
     const { run_id, deps } = await drafted(judge);
     for (const _ of [1, 2]) {
-      expect(await judgePlan(deps, { run_id, round: 1 }, NEVER)).toEqual({ accepted: true, wish: null });
+      expect(await judgePlan(deps, { run_id, round: 1 }, { execution: 'e', cancelled: NEVER })).toEqual({
+        accepted: true,
+        wish: null,
+      });
     }
     expect(judge.requests).toMatchObject([{ goal: 'a goal', steps: PLAN.steps }]);
     expect((await eventsOf(test_db.db, run_id)).slice(4)).toMatchObject([
@@ -285,7 +291,9 @@ describe('judging a plan', () => {
   test('tells the next round what was wrong', async () => {
     const { run_id, deps } = await drafted(fakeJudge(BAD));
     for (const _ of [1, 2])
-      expect(await judgePlan(deps, { run_id, round: 1 }, NEVER)).toMatchObject({ accepted: false });
+      expect(await judgePlan(deps, { run_id, round: 1 }, { execution: 'e', cancelled: NEVER })).toMatchObject(
+        { accepted: false },
+      );
     const planner = fakePlanner(PLAN);
     await draftPlan({ ...deps, planner }, { run_id, round: 2 }, 'e');
     expect(planner.requests[0]?.feedback).toEqual([
@@ -308,7 +316,9 @@ describe('judging a plan', () => {
   ])('rejects when the judge says %s', async (_, answer) => {
     const { run_id, deps } = await drafted(fakeJudge(answer));
     for (const _ of [1, 2])
-      expect(await judgePlan(deps, { run_id, round: 1 }, NEVER)).toMatchObject({ accepted: false });
+      expect(await judgePlan(deps, { run_id, round: 1 }, { execution: 'e', cancelled: NEVER })).toMatchObject(
+        { accepted: false },
+      );
     expect((await eventsOf(test_db.db, run_id)).at(-1)).toMatchObject({
       type: 'judge.verdict',
       data: {
@@ -327,17 +337,23 @@ describe('judging a plan', () => {
     [1, true],
   ])('asks for more than the threshold: %d is accepted: %s', async (confidence, accepted) => {
     const { run_id, deps } = await drafted(fakeJudge({ ...GOOD, confidence }));
-    expect(await judgePlan(deps, { run_id, round: 1 }, NEVER)).toMatchObject({ accepted });
+    expect(await judgePlan(deps, { run_id, round: 1 }, { execution: 'e', cancelled: NEVER })).toMatchObject({
+      accepted,
+    });
   });
 
   test('is closed to a valid plan that is not valid, however sure the judge is', async () => {
     const { run_id, deps } = await drafted(fakeJudge({ ...BAD, confidence: 1 }));
-    expect(await judgePlan(deps, { run_id, round: 1 }, NEVER)).toMatchObject({ accepted: false });
+    expect(await judgePlan(deps, { run_id, round: 1 }, { execution: 'e', cancelled: NEVER })).toMatchObject({
+      accepted: false,
+    });
   });
 
   test('stores one verdict when two workers judge at once', async () => {
     const { run_id, deps } = await drafted(fakeJudge(...atOnce(GOOD, BAD)));
-    const judged = await Promise.all([1, 2].map(() => judgePlan(deps, { run_id, round: 1 }, NEVER)));
+    const judged = await Promise.all(
+      [1, 2].map(() => judgePlan(deps, { run_id, round: 1 }, { execution: 'e', cancelled: NEVER })),
+    );
     expect(judged[0]?.accepted).toBe(judged[1]?.accepted);
     const types = await typesOf(test_db.db, run_id);
     expect(types.filter((type) => type === 'judge.verdict')).toHaveLength(1);
@@ -345,14 +361,21 @@ describe('judging a plan', () => {
 
   test('asks again when the judge fails', async () => {
     const { run_id, deps } = await drafted(fakeJudge(new Error('away'), GOOD));
-    await expect(judgePlan(deps, { run_id, round: 1 }, NEVER)).rejects.toThrow('away');
-    expect(await judgePlan(deps, { run_id, round: 1 }, NEVER)).toMatchObject({ accepted: true });
+    await expect(judgePlan(deps, { run_id, round: 1 }, { execution: 'e', cancelled: NEVER })).rejects.toThrow(
+      'away',
+    );
+    expect(await judgePlan(deps, { run_id, round: 1 }, { execution: 'e', cancelled: NEVER })).toMatchObject({
+      accepted: true,
+    });
   });
 
   test('does not call a run running that is cancelled meanwhile, and passes the wish on', async () => {
     const { run_id, deps } = await drafted(fakeJudge(GOOD));
     const late = { ...deps, db: interrupted(test_db.db, () => cancel(run_id)) };
-    expect(await judgePlan(late, { run_id, round: 1 }, NEVER)).toEqual({ accepted: true, wish: 'cancel' });
+    expect(await judgePlan(late, { run_id, round: 1 }, { execution: 'e', cancelled: NEVER })).toEqual({
+      accepted: true,
+      wish: 'cancel',
+    });
     expect(await typesOf(test_db.db, run_id)).toEqual([
       ...['run.created', 'run.status', 'plan.started', 'plan.created', 'judge.started'],
       ...['run.status', 'judge.verdict'],

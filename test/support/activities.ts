@@ -64,7 +64,7 @@ export async function plannedRun(
     ...(rules && { rules }),
     ...(tenant !== undefined && { tenant }),
   });
-  await draftPlan(deps, { run_id, round: 1 }, 'execution');
+  await draftPlan(deps, { run_id, round: 1 }, 'e');
   return run_id;
 }
 
@@ -78,7 +78,7 @@ export function use(
   step_id: string,
   cancelled: AbortSignal = NEVER,
 ): Promise<StepResult> {
-  return useTool(deps, { run_id, plan_version: 1, step_id }, { execution: 'execution', cancelled });
+  return useTool(deps, { run_id, plan_version: 1, step_id }, { execution: 'e', cancelled });
 }
 
 export async function stepOf(
