@@ -4,7 +4,8 @@ import type { StepResults, StepResult } from '../contracts/step-result';
 import { readSteps, type StepRow } from '../db/steps';
 import { isDone, isInstant, lostOf, startable, stopsRun, type Progress } from '../workflows/schedule';
 import type { ActivityDeps } from './deps';
-import { tryStep, type Surroundings } from './use-tool';
+import type { Surroundings } from './surroundings';
+import { tryStep } from './use-tool';
 import { writeAnswer } from './write-answer';
 
 /** After this time no other step is begun, milliseconds: a long chain comes back in pieces, so that its workflow hears of it. */
@@ -58,6 +59,7 @@ async function useTools(deps: ActivityDeps, chain: Chain, around: Surroundings):
       const { step_id, pause_ms } = tried;
       return { ended, again: { step_id, pause_ms }, answered: false };
     }
+    if (tried.status === 'waiting') throw new Error(`The instant step ${step.id} waits for a person.`);
     ended.push(tried);
     if (tried.wish !== null || stopsRun(outline, tried)) break;
   } while (performance.now() < until);

@@ -11,7 +11,7 @@ import { requestOf } from './draft-plan';
 import { EventFeed } from './event-feed';
 import { begun, concludeRound, storedRound, told, type Planned, type RoundRef } from './round-outcome';
 import { isStorable, storableText } from '../db/storable';
-import type { Surroundings } from './use-tool';
+import type { Surroundings } from './surroundings';
 
 /**
  * Has a model draft the plan of a round, shows its steps as they come, checks the plan and stores the outcome. A repetition returns what

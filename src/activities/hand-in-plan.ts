@@ -1,8 +1,8 @@
 import { admit } from '../db/executions';
 import { lockStepsOf, readStatuses, skipSteps } from '../db/steps';
 import { append, type NewEvent } from '../events/append';
-import { keyOf } from '../events/step-key';
 import type { ActivityDeps } from './deps';
+import { keyOf } from '../events/step-facts';
 import { completed, type Completed, type PlanRef } from './write-answer';
 
 const NOT_ASKED_FOR = 'Only the plan was asked for.';

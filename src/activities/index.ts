@@ -15,7 +15,8 @@ import { judgePlan } from './judge-plan';
 import type { RoundRef } from './round-outcome';
 import { readWishes } from './read-wishes';
 import { carryOutInstantly, type Chain } from './carry-out-instantly';
-import { useTool, type Surroundings } from './use-tool';
+import type { Surroundings } from './surroundings';
+import { useTool } from './use-tool';
 import { writeAnswer, type PlanRef } from './write-answer';
 import { writeAnswerWithModel } from './write-answer-with-model';
 

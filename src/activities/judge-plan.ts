@@ -8,7 +8,7 @@ import { decide, decisionOn, judgeStarted, verdictFacts } from './decide';
 import { mindsOf, NO_MODEL, type ActivityDeps } from './deps';
 import type { Planned, RoundRef } from './round-outcome';
 import { standInFor } from './stand-in';
-import type { Surroundings } from './use-tool';
+import type { Surroundings } from './surroundings';
 
 /**
  * Has the plan of a round judged, by a judge that takes its time, and stores the verdict. A repetition returns what is stored, a plan

@@ -1,7 +1,7 @@
 import type { Database } from '../db/database';
 import { admit } from '../db/executions';
 import { readSteps, takeUpStep, type StepRef, type StepRow } from '../db/steps';
-import type { Surroundings } from './use-tool';
+import type { Surroundings } from './surroundings';
 
 /**
  * A step as it stands for the execution that is to carry it out: after a Reset, what is left over of it from an older attempt of the run

@@ -11,7 +11,7 @@ import { EventFeed } from './event-feed';
 import { standInFor } from './stand-in';
 import { storableText } from '../db/storable';
 import { TextBatches } from './text-batches';
-import type { Surroundings } from './use-tool';
+import type { Surroundings } from './surroundings';
 import { completed, type Completed, type PlanRef } from './write-answer';
 
 /** A try of the answer: its number, and the run it is of. */

@@ -9,7 +9,7 @@ import { cancelSteps, lockStepsOf } from '../db/steps';
 import { storableText } from '../db/storable';
 import type { Tx } from '../db/tx';
 import { append, type NewEvent, type RunChange } from '../events/append';
-import { keyOf } from '../events/step-key';
+import { keyOf } from '../events/step-facts';
 
 const STEP_REASONS: Record<Ending['status'], string> = {
   failed: 'The run failed.',

@@ -57,7 +57,7 @@ export function reopenRun(db: Records, { run_id, execution }: Execution, now: Da
       events: [{ key: 'reopened', type: 'run.reopened', data: { attempt: attempt + 1, actor: 'temporal' } }],
       change: {
         status: waits ? 'waiting' : 'running',
-        phase: plan_version === null ? 'planning' : 'executing',
+        phase: waits ? 'attention' : plan_version === null ? 'planning' : 'executing',
         status_reason: null,
         answer: null,
         error: null,

@@ -7,7 +7,7 @@ import { writeAnswer } from '../../src/activities/write-answer';
 import type { Ending } from '../../src/contracts/ending';
 import { Refusal } from '../../src/contracts/refusal';
 import { cancelRun } from '../../src/runs/cancel';
-import { ECHO, depsWith, plannedRun, pure, stepOf, use, NEVER } from '../support/activities';
+import { ECHO, depsWith, plannedRun, pure, stepOf, use, AROUND } from '../support/activities';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { atOnce, fakeJudge, fakePlanner, fakeWorkflows, fakeWriter } from '../support/fakes';
 import { blocked, eventsOf, gate, newRun, reopen, rowOf, typesOf } from '../support/runs';
@@ -283,7 +283,7 @@ describe('ending a run', () => {
     const deps = depsWith(test_db.db, [ECHO], { planner, judge });
     const run_id = await newRun(test_db.db);
     for (const round of [1, 2]) await draftPlan(deps, { run_id, round }, 'e');
-    await judgePlan(deps, { run_id, round: 2 }, { execution: 'e', cancelled: NEVER });
+    await judgePlan(deps, { run_id, round: 2 }, AROUND);
     const around = { execution: 'e', cancelled: new AbortController().signal };
     await useTool(deps, { run_id, plan_version: 2, step_id: 'one' }, around);
     await endRun(test_db.db, { run_id, ending: TIMED_OUT }, 'e');

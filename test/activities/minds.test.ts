@@ -11,7 +11,7 @@ import type { Records } from '../../src/db/database';
 import { lockRun } from '../../src/db/runs';
 import { append, type NewEvent } from '../../src/events/append';
 import { cancelRun } from '../../src/runs/cancel';
-import { NEVER } from '../support/activities';
+import { AROUND } from '../support/activities';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
 import type { Said } from '../support/fake-models';
@@ -149,7 +149,7 @@ async function carriedOutBefore(): Promise<string> {
   const { deps } = made(JSON.stringify(STEPS), BAD);
   const run_id = await run();
   await draft(deps, run_id);
-  await judgePlan(deps, { run_id, round: 1 }, { execution: 'e', cancelled: NEVER });
+  await judgePlan(deps, { run_id, round: 1 }, AROUND);
   return run_id;
 }
 
@@ -166,7 +166,7 @@ describe('the judge of a model plan', () => {
       run_id,
       deps,
       models,
-      judged: judgePlan(deps, { run_id, round: 1 }, { execution: 'e', cancelled: NEVER }),
+      judged: judgePlan(deps, { run_id, round: 1 }, AROUND),
     };
   }
 
@@ -192,7 +192,7 @@ describe('the judge of a model plan', () => {
     const run_id = await run();
     await draft(deps, run_id);
     await cancel(run_id);
-    expect(await judgePlan(deps, { run_id, round: 1 }, { execution: 'e', cancelled: NEVER })).toEqual({
+    expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toEqual({
       accepted: false,
       wish: 'cancel',
     });
@@ -210,7 +210,7 @@ describe('the judge of a model plan', () => {
     const { deps } = made(JSON.stringify(STEPS), GOOD);
     const run_id = await run({ mode: 'plan_only' });
     expect(await draft(deps, run_id)).toMatchObject({ to_judge: true });
-    expect(await judgePlan(deps, { run_id, round: 1 }, { execution: 'e', cancelled: NEVER })).toMatchObject({
+    expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toMatchObject({
       accepted: true,
     });
     expect(await handInPlan(deps, { run_id, plan_version: 1 }, 'e')).toEqual({ wish: null });
@@ -228,7 +228,7 @@ describe('the judge of a model plan', () => {
     const run_id = await run();
     await draft(deps, run_id);
     await cancel(run_id);
-    expect(await judgePlan(deps, { run_id, round: 1 }, { execution: 'e', cancelled: NEVER })).toEqual({
+    expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toEqual({
       accepted: false,
       wish: 'cancel',
     });
@@ -247,7 +247,7 @@ describe('the judge of a model plan', () => {
     const run_id = await run();
     for (const round of [1, 2]) {
       await draft(deps, run_id, round);
-      expect(await judgePlan(deps, { run_id, round }, { execution: 'e', cancelled: NEVER })).toMatchObject({
+      expect(await judgePlan(deps, { run_id, round }, AROUND)).toMatchObject({
         accepted: false,
       });
     }
@@ -258,11 +258,11 @@ describe('the judge of a model plan', () => {
     const { deps } = made(JSON.stringify(STEPS), BAD, JSON.stringify([{ ...STEPS[0], id: 'two' }]), BAD);
     const run_id = await run({ on_exhausted: 'run', max_replans: 1 });
     await draft(deps, run_id);
-    expect(await judgePlan(deps, { run_id, round: 1 }, { execution: 'e', cancelled: NEVER })).toMatchObject({
+    expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toMatchObject({
       accepted: false,
     });
     await draft(deps, run_id, 2);
-    expect(await judgePlan(deps, { run_id, round: 2 }, { execution: 'e', cancelled: NEVER })).toMatchObject({
+    expect(await judgePlan(deps, { run_id, round: 2 }, AROUND)).toMatchObject({
       accepted: true,
     });
     expect(await told(run_id, 'judge.verdict')).toMatchObject([
@@ -284,9 +284,7 @@ describe('the judge of a model plan', () => {
     const other = await run();
     await test_db.db.query(`update runs set goal = 'calculate 2 + 2' where id = $1`, [other]);
     await draft(deps, other);
-    expect(
-      await judgePlan(deps, { run_id: other, round: 1 }, { execution: 'e', cancelled: NEVER }),
-    ).toMatchObject({ accepted: true });
+    expect(await judgePlan(deps, { run_id: other, round: 1 }, AROUND)).toMatchObject({ accepted: true });
     const degraded = { part: 'judge', code: 'model_key_refused', message: 'bad key' };
     expect(await told(other, 'judge.verdict')).toMatchObject([{ accepted: true, degraded }]);
     expect(await rowOf(test_db.db, other)).toMatchObject({ degraded });

@@ -2,7 +2,7 @@ import { draftPlan } from '../../src/activities/draft-plan';
 import { judgePlan } from '../../src/activities/judge-plan';
 import type { Draft } from '../../src/planning/planner';
 import { cancelRun } from '../../src/runs/cancel';
-import { ECHO, depsWith, interrupted, stepOf, NEVER } from '../support/activities';
+import { ECHO, depsWith, interrupted, stepOf, AROUND } from '../support/activities';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { atOnce, fakeJudge, fakePlanner, fakeWorkflows } from '../support/fakes';
 import { RULES, eventsOf, newRun, reopen, rowOf, typesOf } from '../support/runs';
@@ -211,7 +211,7 @@ describe('drafting a plan with an instant judge', () => {
     const [plan] = await test_db.db.query('select * from plans where run_id = $1', [run_id]);
     expect(plan).toMatchObject({ verdict: GOOD, accepted: true, judged_by: 'fake judge' });
     expect(plan!.judged_at).toBeInstanceOf(Date);
-    expect(await judgePlan(deps, { run_id, round: 1 }, { execution: 'e', cancelled: NEVER })).toEqual({
+    expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toEqual({
       accepted: true,
       wish: null,
     });
@@ -271,7 +271,7 @@ describe('judging a plan', () => {
     const judge = fakeJudge(GOOD);
     const { run_id, deps } = await drafted(judge);
     for (const _ of [1, 2]) {
-      expect(await judgePlan(deps, { run_id, round: 1 }, { execution: 'e', cancelled: NEVER })).toEqual({
+      expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toEqual({
         accepted: true,
         wish: null,
       });
@@ -291,9 +291,7 @@ describe('judging a plan', () => {
   test('tells the next round what was wrong', async () => {
     const { run_id, deps } = await drafted(fakeJudge(BAD));
     for (const _ of [1, 2])
-      expect(await judgePlan(deps, { run_id, round: 1 }, { execution: 'e', cancelled: NEVER })).toMatchObject(
-        { accepted: false },
-      );
+      expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toMatchObject({ accepted: false });
     const planner = fakePlanner(PLAN);
     await draftPlan({ ...deps, planner }, { run_id, round: 2 }, 'e');
     expect(planner.requests[0]?.feedback).toEqual([
@@ -316,9 +314,7 @@ describe('judging a plan', () => {
   ])('rejects when the judge says %s', async (_, answer) => {
     const { run_id, deps } = await drafted(fakeJudge(answer));
     for (const _ of [1, 2])
-      expect(await judgePlan(deps, { run_id, round: 1 }, { execution: 'e', cancelled: NEVER })).toMatchObject(
-        { accepted: false },
-      );
+      expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toMatchObject({ accepted: false });
     expect((await eventsOf(test_db.db, run_id)).at(-1)).toMatchObject({
       type: 'judge.verdict',
       data: {
@@ -337,23 +333,21 @@ describe('judging a plan', () => {
     [1, true],
   ])('asks for more than the threshold: %d is accepted: %s', async (confidence, accepted) => {
     const { run_id, deps } = await drafted(fakeJudge({ ...GOOD, confidence }));
-    expect(await judgePlan(deps, { run_id, round: 1 }, { execution: 'e', cancelled: NEVER })).toMatchObject({
+    expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toMatchObject({
       accepted,
     });
   });
 
   test('is closed to a valid plan that is not valid, however sure the judge is', async () => {
     const { run_id, deps } = await drafted(fakeJudge({ ...BAD, confidence: 1 }));
-    expect(await judgePlan(deps, { run_id, round: 1 }, { execution: 'e', cancelled: NEVER })).toMatchObject({
+    expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toMatchObject({
       accepted: false,
     });
   });
 
   test('stores one verdict when two workers judge at once', async () => {
     const { run_id, deps } = await drafted(fakeJudge(...atOnce(GOOD, BAD)));
-    const judged = await Promise.all(
-      [1, 2].map(() => judgePlan(deps, { run_id, round: 1 }, { execution: 'e', cancelled: NEVER })),
-    );
+    const judged = await Promise.all([1, 2].map(() => judgePlan(deps, { run_id, round: 1 }, AROUND)));
     expect(judged[0]?.accepted).toBe(judged[1]?.accepted);
     const types = await typesOf(test_db.db, run_id);
     expect(types.filter((type) => type === 'judge.verdict')).toHaveLength(1);
@@ -361,10 +355,8 @@ describe('judging a plan', () => {
 
   test('asks again when the judge fails', async () => {
     const { run_id, deps } = await drafted(fakeJudge(new Error('away'), GOOD));
-    await expect(judgePlan(deps, { run_id, round: 1 }, { execution: 'e', cancelled: NEVER })).rejects.toThrow(
-      'away',
-    );
-    expect(await judgePlan(deps, { run_id, round: 1 }, { execution: 'e', cancelled: NEVER })).toMatchObject({
+    await expect(judgePlan(deps, { run_id, round: 1 }, AROUND)).rejects.toThrow('away');
+    expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toMatchObject({
       accepted: true,
     });
   });
@@ -372,7 +364,7 @@ describe('judging a plan', () => {
   test('does not call a run running that is cancelled meanwhile, and passes the wish on', async () => {
     const { run_id, deps } = await drafted(fakeJudge(GOOD));
     const late = { ...deps, db: interrupted(test_db.db, () => cancel(run_id)) };
-    expect(await judgePlan(late, { run_id, round: 1 }, { execution: 'e', cancelled: NEVER })).toEqual({
+    expect(await judgePlan(late, { run_id, round: 1 }, AROUND)).toEqual({
       accepted: true,
       wish: 'cancel',
     });
