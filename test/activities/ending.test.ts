@@ -5,6 +5,7 @@ import { readWishes } from '../../src/activities/read-wishes';
 import { useTool } from '../../src/activities/use-tool';
 import { writeAnswer } from '../../src/activities/write-answer';
 import type { Ending } from '../../src/contracts/ending';
+import { Interrupted } from '../../src/contracts/interrupted';
 import { Refusal } from '../../src/contracts/refusal';
 import { cancelRun } from '../../src/runs/cancel';
 import { ECHO, depsWith, plannedRun, pure, stepOf, use, AROUND } from '../support/activities';
@@ -219,16 +220,16 @@ describe('ending a run', () => {
   test('that was wished cancelled says who wished it and why, and closes the wish', async () => {
     const deps = depsWith(test_db.db, [ECHO]);
     const run_id = await plannedRun(deps, STEPS);
-    expect(await readWishes(deps, { run_id }, 'e')).toEqual({ wish: null });
+    expect(await readWishes(deps, { run_id }, 'e')).toMatchObject({ wish: null, waiting: [] });
     await cancel(run_id);
-    expect(await readWishes(deps, { run_id }, 'e')).toEqual({ wish: 'cancel' });
+    expect(await readWishes(deps, { run_id }, 'e')).toMatchObject({ wish: 'cancel' });
     expect(await use(deps, run_id, 'one')).toMatchObject({ status: 'completed', wish: 'cancel' });
     await endRun(test_db.db, { run_id, ending: BY_WISH }, 'e');
     expect((await eventsOf(test_db.db, run_id)).at(-1)).toMatchObject({
       type: 'run.cancelled',
       data: { actor: 'key_1', reason: 'enough' },
     });
-    expect(await readWishes(deps, { run_id }, 'e')).toEqual({ wish: null });
+    expect(await readWishes(deps, { run_id }, 'e')).toMatchObject({ wish: null, waiting: [] });
     expect(
       await test_db.db.query('select 1 from wishes where run_id = $1 and closed_at is null', [run_id]),
     ).toEqual([]);
@@ -323,10 +324,11 @@ describe('ending a run', () => {
     const deps = depsWith(test_db.db, [ECHO]);
     const run_id = await plannedRun(deps, STEPS);
     await endRun(test_db.db, { run_id, ending: TIMED_OUT }, 'e');
-    await reopen(test_db.db, run_id);
-    await test_db.db.query(`update steps set status = 'pending', attempt = 2 where run_id = $1`, [run_id]);
-    expect(await endRun(test_db.db, { run_id, ending: BY_WISH }, 'e')).toEqual({ status: 'cancelled' });
+    const execution = await reopen(test_db.db, run_id);
+    const stopped = { execution, cancelled: AbortSignal.abort() };
+    await expect(useTool(deps, { ...ref(run_id), step_id: 'one' }, stopped)).rejects.toThrow(Interrupted);
+    expect(await endRun(test_db.db, { run_id, ending: BY_WISH }, execution)).toEqual({ status: 'cancelled' });
     const types = await typesOf(test_db.db, run_id);
-    expect(types.filter((type) => type.startsWith('step.cancelled'))).toHaveLength(6);
+    expect(types.slice(-3)).toEqual(['run.reopened', 'step.cancelled one', 'run.cancelled']);
   });
 });

@@ -39,7 +39,7 @@ describe('drafting a plan', () => {
     const planner = fakePlanner(PLAN);
     const run_id = await newRun(test_db.db);
     const deps = made({ planner });
-    const drafted = await draftPlan(deps, { run_id, round: 1 }, 'e1');
+    const drafted = await draftPlan(deps, { run_id, round: 1 }, 'e');
     expect(drafted).toEqual({
       status: 'drafted',
       to_judge: true,
@@ -53,7 +53,7 @@ describe('drafting a plan', () => {
       },
     });
     const before = [await rowOf(test_db.db, run_id), await eventsOf(test_db.db, run_id)];
-    expect(await draftPlan(deps, { run_id, round: 1 }, 'e1')).toEqual(drafted);
+    expect(await draftPlan(deps, { run_id, round: 1 }, 'e')).toEqual(drafted);
     expect([await rowOf(test_db.db, run_id), await eventsOf(test_db.db, run_id)]).toEqual(before);
     expect(await typesOf(test_db.db, run_id)).toEqual([
       'run.created',
@@ -66,7 +66,7 @@ describe('drafting a plan', () => {
       phase: 'planning',
       plan_version: null, // nobody has accepted it yet
       rounds: 1,
-      execution: 'e1',
+      execution: 'e',
     });
     expect(await stepOf(test_db.db, run_id, 'two')).toMatchObject({ status: 'pending', needs: ['one'] });
     expect(planner.requests).toMatchObject([{ goal: 'a goal', max_steps: RULES.max_steps, feedback: [] }]);
@@ -76,7 +76,7 @@ describe('drafting a plan', () => {
     const other: Draft = { kind: 'plan', steps: [{ id: 'other', tool: 'echo', input: {} }] };
     const run_id = await newRun(test_db.db);
     const deps = made({ planner: fakePlanner(...atOnce<Draft>(PLAN, other)) });
-    const drafted = await Promise.all([1, 2].map((n) => draftPlan(deps, { run_id, round: 1 }, `e${n}`)));
+    const drafted = await Promise.all([1, 2].map(() => draftPlan(deps, { run_id, round: 1 }, 'e')));
     expect(drafted[0]).toEqual(drafted[1]);
     expect(await typesOf(test_db.db, run_id)).toEqual([
       'run.created',
@@ -194,10 +194,10 @@ describe('drafting a plan with an instant judge', () => {
   test('stores plan and verdict together, and returns both again without asking', async () => {
     const run_id = await newRun(test_db.db);
     const deps = made({ planner: fakePlanner(PLAN), judge: instant(GOOD) });
-    const drafted = await draftPlan(deps, { run_id, round: 1 }, 'e1');
+    const drafted = await draftPlan(deps, { run_id, round: 1 }, 'e');
     expect(drafted).toMatchObject({ status: 'drafted', to_judge: false, wish: null });
     const before = [await rowOf(test_db.db, run_id), await eventsOf(test_db.db, run_id)];
-    expect(await draftPlan(deps, { run_id, round: 1 }, 'e1')).toEqual(drafted);
+    expect(await draftPlan(deps, { run_id, round: 1 }, 'e')).toEqual(drafted);
     expect([await rowOf(test_db.db, run_id), await eventsOf(test_db.db, run_id)]).toEqual(before);
     expect((await eventsOf(test_db.db, run_id)).slice(1)).toMatchObject([
       { type: 'run.status', data: { status: 'running', phase: 'planning', previous: 'queued' } },
