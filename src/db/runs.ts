@@ -137,6 +137,22 @@ export async function noteStarted(db: Tx, ids: readonly string[]): Promise<void>
   );
 }
 
+const OPEN = `status in ('queued', 'running', 'waiting', 'paused', 'cancelling')`;
+
+/** When the oldest run that has not ended was accepted. */
+export async function oldestOpenRun(db: Tx): Promise<Date | null> {
+  const [run] = await db.query<{ oldest: Date | null }>(
+    `select min(created_at) as oldest from runs where ${OPEN}`,
+  );
+  return run!.oldest;
+}
+
+/** Those of them that have not ended. */
+export async function openRunsOf(db: Tx, ids: string[]): Promise<string[]> {
+  const rows = await db.query<{ id: string }>(`select id from runs where id = any($1) and ${OPEN}`, [ids]);
+  return rows.map(({ id }) => id);
+}
+
 /** Age of the oldest run that no worker has begun, seconds; 0 when there is none. Two looks at an index, whatever else is there. */
 export async function queueAge(db: Tx): Promise<number> {
   const [row] = await db.query<{ age_s: number }>(
