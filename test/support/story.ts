@@ -125,6 +125,12 @@ export const drafted = (...steps: OutlineStep[]) => ({
   judgePlan: () => ({ accepted: true, ...quiet }),
   writeAnswer: () => quiet,
 });
+/** What is wished of a run that has that long until its deadline: nothing. */
+export const unwished = (deadline_in_ms: number) => () => ({
+  ...quiet,
+  waiting: [],
+  deadline_at_ms: Date.now() + deadline_in_ms,
+});
 type Used = Pick<StepRef, 'step_id'>;
 export const completed = ({ step_id }: Used) => ({ step_id, status: 'completed', skipped: [], ...quiet });
 /** Instant work as the real activity does it: what may start and what follows, each step as `use` says, until the workflow is asked for. */

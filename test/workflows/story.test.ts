@@ -2,7 +2,7 @@ import { ApplicationFailure, CancelledFailure } from '@temporalio/client';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StepRef } from '../../src/db/steps';
 import { eventually } from '../support/eventually';
-import { Stage, closing, completed, drafted, ends, instant, quiet, step } from '../support/story';
+import { Stage, closing, completed, drafted, ends, instant, quiet, step, unwished } from '../support/story';
 
 describe('The story of a run', () => {
   let stage: Stage;
@@ -201,6 +201,7 @@ describe('The story of a run', () => {
       {
         ...drafted(step('long', { lane: 'tools', timeout_s: 60 })),
         useTool: () => sleep(60_000, undefined, { ref: false }),
+        readWishes: unwished(0),
         endRun: ends,
       },
       { deadline_in_ms: 500, rules: { max_duration_s: 1 } },
@@ -210,6 +211,30 @@ describe('The story of a run', () => {
     expect(stage.calls.at(-1)!.input).toMatchObject({
       ending: { limit: { kind: 'max_duration_s', value: 1 } },
     });
+  });
+
+  test('goes on past its deadline where a Reset has given it time anew, until that is over', async () => {
+    let asked = 0;
+    const run = await stage.begin(
+      {
+        ...drafted(step('long', { lane: 'tools', timeout_s: 60 })),
+        useTool: () => sleep(60_000, undefined, { ref: false }),
+        readWishes: () => unwished((asked += 1) === 1 ? 500 : 0)(),
+        endRun: ends,
+      },
+      { deadline_in_ms: -60_000 },
+    );
+    expect(await closing(run.result())).toMatchObject({ type: 'timed_out' });
+    expect(asked).toBe(2);
+    expect(stage.names()).toContain('useTool');
+  });
+
+  test('that was reset after its deadline completes in its new time', async () => {
+    const run = await stage.begin(
+      { ...drafted(step('one', { lane: 'tools' })), useTool: completed, readWishes: unwished(60_000) },
+      { deadline_in_ms: -60_000 },
+    );
+    expect(await closing(run.result())).toBeNull();
   });
 
   test('closes as the record says when the run was over already', async () => {
