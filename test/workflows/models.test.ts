@@ -120,7 +120,7 @@ describe('The story of a run that asks models', () => {
     let release!: () => void;
     const never = new Promise<void>((resolve) => (release = resolve));
     const run = await stage.begin(
-      { ...byModels, draftPlanWithModel: () => never, readWishes: unwished(0), endRun: ends },
+      { ...byModels, draftPlanWithModel: () => never, readWishes: unwished(-60_000), endRun: ends },
       { deadline_in_ms: 300 },
     );
     expect(await closing(run.result())).toMatchObject({ type: 'timed_out' });

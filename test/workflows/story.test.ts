@@ -201,7 +201,7 @@ describe('The story of a run', () => {
       {
         ...drafted(step('long', { lane: 'tools', timeout_s: 60 })),
         useTool: () => sleep(60_000, undefined, { ref: false }),
-        readWishes: unwished(0),
+        readWishes: unwished(-60_000),
         endRun: ends,
       },
       { deadline_in_ms: 500, rules: { max_duration_s: 1 } },
@@ -219,7 +219,7 @@ describe('The story of a run', () => {
       {
         ...drafted(step('long', { lane: 'tools', timeout_s: 60 })),
         useTool: () => sleep(60_000, undefined, { ref: false }),
-        readWishes: () => unwished((asked += 1) === 1 ? 500 : 0)(),
+        readWishes: () => unwished((asked += 1) === 1 ? 500 : -60_000)(),
         endRun: ends,
       },
       { deadline_in_ms: -60_000 },
