@@ -6,6 +6,7 @@ import type { Spending, Usage } from '../contracts/model';
 import type { Database } from '../db/database';
 import {
   countRequest,
+  disownReplies,
   giveUpCall,
   keepReply,
   noteFailedRequest,
@@ -56,6 +57,21 @@ export function askFor(deps: ModelDeps, place: Place, signal: AbortSignal): Ask 
     }
     return buy(deps, ref, open, request, { signal, ...(onText && { onText }) });
   };
+}
+
+/** Does what needs replies that can be read. Where they cannot, the next attempt of the run asks anew: to read them again is of no use. */
+export async function withReadable<T>(
+  db: Database,
+  place: Omit<Place, 'execution'>,
+  act: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    if (error instanceof Refusal && error.code === 'reply_unreadable')
+      await disownReplies(db, place, { code: error.code, message: storableText(error.message) });
+    throw error;
+  }
 }
 
 /** The question itself, and nothing of where it is sent: a repetition finds the reply also when endpoints have changed. */

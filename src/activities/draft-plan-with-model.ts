@@ -5,7 +5,7 @@ import { beginTry, lockTry, type Piece } from '../db/runs';
 import type { Tx } from '../db/tx';
 import { append, type Appended, type NewEvent } from '../events/append';
 import { newestOf } from '../events/read';
-import { askFor } from './ask-model';
+import { askFor, withReadable } from './ask-model';
 import { mindsOf, type ActivityDeps } from './deps';
 import { requestOf } from './draft-plan';
 import { EventFeed } from './event-feed';
@@ -34,13 +34,14 @@ export async function draftPlanWithModel(
   const { wish } = await drafts.start(execution);
   if (wish !== null) return { status: 'rejected', wish };
   const signal = AbortSignal.any([cancelled, stop.signal]);
-  const draft = await planner
-    .draft(requestOf(deps, run), {
-      ask: askFor({ db: deps.db, ...models }, { ...ref, execution, purpose: 'plan' }, signal),
+  const place = { ...ref, execution, purpose: 'plan' } as const;
+  const draft = await withReadable(deps.db, place, () =>
+    planner.draft(requestOf(deps, run), {
+      ask: askFor({ db: deps.db, ...models }, place, signal),
       onStep: (step) => drafts.show(step),
       onReset: () => drafts.reset(),
-    })
-    .finally(() => drafts.done());
+    }),
+  ).finally(() => drafts.done());
   const drafted = draft.kind === 'plan' ? draft : { not_understood: storableText(draft.detail) };
   const proposal = { source: planner.source, drafted };
   return concludeRound(deps, ref, run, proposal, execution, (tx) => drafts.lock(tx));

@@ -3,7 +3,7 @@ import type { Judged } from '../contracts/round';
 import { readRounds, storeVerdict, type Decision, type PlanRow } from '../db/plans';
 import { lockRun, markDegraded } from '../db/runs';
 import { append } from '../events/append';
-import { askFor } from './ask-model';
+import { askFor, withReadable } from './ask-model';
 import { decide, decisionOn, judgeStarted, verdictFacts } from './decide';
 import { mindsOf, NO_MODEL, type ActivityDeps } from './deps';
 import type { Planned, RoundRef } from './round-outcome';
@@ -60,8 +60,10 @@ async function judge(
     return { decision: await decide(deps.judge, deps.tools, judgeable, NO_MODEL) };
   const { judge: mind, ...models } = mindsOf(deps);
   try {
-    const ask = askFor({ db: deps.db, ...models }, { ...ref, execution, purpose: 'judge' }, cancelled);
-    return { decision: await decide(mind, deps.tools, judgeable, ask) };
+    const place = { ...ref, execution, purpose: 'judge' } as const;
+    const ask = askFor({ db: deps.db, ...models }, place, cancelled);
+    const judged = () => decide(mind, deps.tools, judgeable, ask);
+    return { decision: await withReadable(deps.db, place, judged) };
   } catch (error) {
     const degraded = standInFor('judge', error);
     const decision = await decide(deps.judge, deps.tools, judgeable, NO_MODEL);

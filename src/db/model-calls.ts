@@ -52,7 +52,7 @@ const keyOf = ({ run_id, purpose, round, request_hash }: CallRef) => [
 
 /**
  * Opens a call: finds its reply where one is kept, else holds its worst case back from the budgets of the run and of the day. A try after
- * a first one takes over what that one held back; a call that was given up in an earlier attempt of the run begins anew.
+ * a first one takes over what that one held back; a call that came to nothing in an earlier attempt of the run begins anew.
  * @param ref and Temporal's run id of who asks
  * @throws Refusal `budget_exceeded`, `price_unknown`; and as `atWork`. Then nothing is stored.
  */
@@ -68,9 +68,10 @@ export async function openCall(
      values ($1, $2, $3, $4, $5, $6, 1, $7)
      on conflict (run_id, purpose, round, request_hash) do update set
        fence = c.fence + 1,
-       reused = c.reused + case when c.reply is null then 0 else 1 end,
+       reused = c.reused + case when c.reply is null or c.failure is not null then 0 else 1 end,
        failure = case when c.attempt < excluded.attempt then null else c.failure end,
-       calls = case when c.attempt < excluded.attempt and c.reply is null then 0 else c.calls end,
+       reply = case when c.attempt < excluded.attempt and c.failure is not null then null else c.reply end,
+       calls = case when c.attempt < excluded.attempt and (c.reply is null or c.failure is not null) then 0 else c.calls end,
        attempt = excluded.attempt
      returning fence, calls, reply, failure, reserved_tokens > 0 as reserved`,
     [...keyOf(ref), tenant, attempt, JSON.stringify(request)],
@@ -187,7 +188,7 @@ export async function keepReply(
          'input_tokens', coalesce((usage->>'input_tokens')::bigint, 0) + $8::bigint,
          'output_tokens', coalesce((usage->>'output_tokens')::bigint, 0) + $9::bigint,
          'cached_tokens', coalesce((usage->>'cached_tokens')::bigint, 0) + $10::bigint),
-       cost_usd = case when reply is null then $11::numeric else cost_usd + $11::numeric end,
+       cost_usd = case when usage is null then $11::numeric else cost_usd + $11::numeric end,
        finished_at = coalesce(finished_at, now())
      where ${KEY} returning reply`,
     [...keyOf(ref), JSON.stringify(reply), reply.model, reply.endpoint, ...tokensOf(reply), cost_usd],
@@ -233,6 +234,18 @@ export async function giveUpCall(
   return null;
 }
 
+/** Notes that the replies of a piece of work came to nothing: they count until the run is reset, then the questions are asked anew. */
+export async function disownReplies(
+  db: Tx,
+  { run_id, purpose, round }: Omit<CallRef, 'request_hash'>,
+  failure: Failure,
+): Promise<void> {
+  await db.query(
+    'update model_calls set failure = $4 where run_id = $1 and purpose = $2 and round = $3 and reply is not null',
+    [run_id, purpose, String(round), JSON.stringify(failure)],
+  );
+}
+
 /** Puts what was really spent in the place of what was held back; a reply that comes when nothing is held for it counts today. */
 async function release(
   tx: Tx,
@@ -261,7 +274,7 @@ async function readSpending(tx: Tx, run_id: string): Promise<Spending> {
        case when count(*) = count(cost_usd) then sum(cost_usd)::float8 end as cost_usd,
        sum(reused)::float8 as saved_calls,
        sum(reused * ((usage->>'input_tokens')::bigint + (usage->>'output_tokens')::bigint))::float8 as saved_tokens
-     from model_calls where run_id = $1 and reply is not null group by model order by model`,
+     from model_calls where run_id = $1 and usage is not null group by model order by model`,
     [run_id],
   );
   const sum = (field: keyof Omit<(typeof models)[number], 'model' | 'cost_usd'>) =>

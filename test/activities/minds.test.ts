@@ -162,12 +162,7 @@ describe('the judge of a model plan', () => {
     const { deps, models } = made(JSON.stringify(STEPS), says);
     const run_id = await run(rules);
     await draft(deps, run_id);
-    return {
-      run_id,
-      deps,
-      models,
-      judged: judgePlan(deps, { run_id, round: 1 }, AROUND),
-    };
+    return { run_id, deps, models, judged: judgePlan(deps, { run_id, round: 1 }, AROUND) };
   }
 
   test('accepts it, and the run goes on', async () => {
@@ -192,10 +187,7 @@ describe('the judge of a model plan', () => {
     const run_id = await run();
     await draft(deps, run_id);
     await cancel(run_id);
-    expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toEqual({
-      accepted: false,
-      wish: 'cancel',
-    });
+    expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toEqual({ accepted: false, wish: 'cancel' });
     expect(models.requests).toHaveLength(1);
   });
 
@@ -210,9 +202,7 @@ describe('the judge of a model plan', () => {
     const { deps } = made(JSON.stringify(STEPS), GOOD);
     const run_id = await run({ mode: 'plan_only' });
     expect(await draft(deps, run_id)).toMatchObject({ to_judge: true });
-    expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toMatchObject({
-      accepted: true,
-    });
+    expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toMatchObject({ accepted: true });
     expect(await handInPlan(deps, { run_id, plan_version: 1 }, 'e')).toEqual({ wish: null });
     expect((await eventsOf(test_db.db, run_id)).map(({ type }) => type).slice(-5)).toEqual([
       'judge.started',
@@ -228,10 +218,7 @@ describe('the judge of a model plan', () => {
     const run_id = await run();
     await draft(deps, run_id);
     await cancel(run_id);
-    expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toEqual({
-      accepted: false,
-      wish: 'cancel',
-    });
+    expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toEqual({ accepted: false, wish: 'cancel' });
     expect(models.left()).toBe(1);
   });
 
@@ -247,9 +234,7 @@ describe('the judge of a model plan', () => {
     const run_id = await run();
     for (const round of [1, 2]) {
       await draft(deps, run_id, round);
-      expect(await judgePlan(deps, { run_id, round }, AROUND)).toMatchObject({
-        accepted: false,
-      });
+      expect(await judgePlan(deps, { run_id, round }, AROUND)).toMatchObject({ accepted: false });
     }
     expect(models.left()).toBe(0);
   });
@@ -258,13 +243,9 @@ describe('the judge of a model plan', () => {
     const { deps } = made(JSON.stringify(STEPS), BAD, JSON.stringify([{ ...STEPS[0], id: 'two' }]), BAD);
     const run_id = await run({ on_exhausted: 'run', max_replans: 1 });
     await draft(deps, run_id);
-    expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toMatchObject({
-      accepted: false,
-    });
+    expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toMatchObject({ accepted: false });
     await draft(deps, run_id, 2);
-    expect(await judgePlan(deps, { run_id, round: 2 }, AROUND)).toMatchObject({
-      accepted: true,
-    });
+    expect(await judgePlan(deps, { run_id, round: 2 }, AROUND)).toMatchObject({ accepted: true });
     expect(await told(run_id, 'judge.verdict')).toMatchObject([
       { accepted: false },
       { accepted: true, is_valid: false, exhausted: true },

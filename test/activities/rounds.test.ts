@@ -211,10 +211,7 @@ describe('drafting a plan with an instant judge', () => {
     const [plan] = await test_db.db.query('select * from plans where run_id = $1', [run_id]);
     expect(plan).toMatchObject({ verdict: GOOD, accepted: true, judged_by: 'fake judge' });
     expect(plan!.judged_at).toBeInstanceOf(Date);
-    expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toEqual({
-      accepted: true,
-      wish: null,
-    });
+    expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toEqual({ accepted: true, wish: null });
   });
 
   test.each([
@@ -271,10 +268,7 @@ describe('judging a plan', () => {
     const judge = fakeJudge(GOOD);
     const { run_id, deps } = await drafted(judge);
     for (const _ of [1, 2]) {
-      expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toEqual({
-        accepted: true,
-        wish: null,
-      });
+      expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toEqual({ accepted: true, wish: null });
     }
     expect(judge.requests).toMatchObject([{ goal: 'a goal', steps: PLAN.steps }]);
     expect((await eventsOf(test_db.db, run_id)).slice(4)).toMatchObject([
@@ -333,16 +327,12 @@ describe('judging a plan', () => {
     [1, true],
   ])('asks for more than the threshold: %d is accepted: %s', async (confidence, accepted) => {
     const { run_id, deps } = await drafted(fakeJudge({ ...GOOD, confidence }));
-    expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toMatchObject({
-      accepted,
-    });
+    expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toMatchObject({ accepted });
   });
 
   test('is closed to a valid plan that is not valid, however sure the judge is', async () => {
     const { run_id, deps } = await drafted(fakeJudge({ ...BAD, confidence: 1 }));
-    expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toMatchObject({
-      accepted: false,
-    });
+    expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toMatchObject({ accepted: false });
   });
 
   test('stores one verdict when two workers judge at once', async () => {
@@ -356,18 +346,13 @@ describe('judging a plan', () => {
   test('asks again when the judge fails', async () => {
     const { run_id, deps } = await drafted(fakeJudge(new Error('away'), GOOD));
     await expect(judgePlan(deps, { run_id, round: 1 }, AROUND)).rejects.toThrow('away');
-    expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toMatchObject({
-      accepted: true,
-    });
+    expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toMatchObject({ accepted: true });
   });
 
   test('does not call a run running that is cancelled meanwhile, and passes the wish on', async () => {
     const { run_id, deps } = await drafted(fakeJudge(GOOD));
     const late = { ...deps, db: interrupted(test_db.db, () => cancel(run_id)) };
-    expect(await judgePlan(late, { run_id, round: 1 }, AROUND)).toEqual({
-      accepted: true,
-      wish: 'cancel',
-    });
+    expect(await judgePlan(late, { run_id, round: 1 }, AROUND)).toEqual({ accepted: true, wish: 'cancel' });
     expect(await typesOf(test_db.db, run_id)).toEqual([
       ...['run.created', 'run.status', 'plan.started', 'plan.created', 'judge.started'],
       ...['run.status', 'judge.verdict'],

@@ -2,7 +2,7 @@ import { ApplicationFailure, CancelledFailure } from '@temporalio/client';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StepRef } from '../../src/db/steps';
 import { eventually } from '../support/eventually';
-import { Stage, closing, completed, drafted, ends, instant, quiet, step, unwished } from '../support/story';
+import { Stage, closing, completed, drafted, ends, instant, quiet, step, wishes } from '../support/story';
 
 describe('The story of a run', () => {
   let stage: Stage;
@@ -201,7 +201,7 @@ describe('The story of a run', () => {
       {
         ...drafted(step('long', { lane: 'tools', timeout_s: 60 })),
         useTool: () => sleep(60_000, undefined, { ref: false }),
-        readWishes: unwished(-60_000),
+        readWishes: () => wishes(),
         endRun: ends,
       },
       { deadline_in_ms: 500, rules: { max_duration_s: 1 } },
@@ -219,7 +219,7 @@ describe('The story of a run', () => {
       {
         ...drafted(step('long', { lane: 'tools', timeout_s: 60 })),
         useTool: () => sleep(60_000, undefined, { ref: false }),
-        readWishes: () => unwished((asked += 1) === 1 ? 500 : -60_000)(),
+        readWishes: () => wishes((asked += 1) === 1 ? { deadline_at_ms: Date.now() + 500 } : {}),
         endRun: ends,
       },
       { deadline_in_ms: -60_000 },
@@ -231,7 +231,11 @@ describe('The story of a run', () => {
 
   test('that was reset after its deadline completes in its new time', async () => {
     const run = await stage.begin(
-      { ...drafted(step('one', { lane: 'tools' })), useTool: completed, readWishes: unwished(60_000) },
+      {
+        ...drafted(step('one', { lane: 'tools' })),
+        useTool: completed,
+        readWishes: () => wishes({ deadline_at_ms: Date.now() + 60_000 }),
+      },
       { deadline_in_ms: -60_000 },
     );
     expect(await closing(run.result())).toBeNull();
