@@ -1,10 +1,12 @@
+import { draftPlan } from '../../src/activities/draft-plan';
 import { draftPlanWithModel } from '../../src/activities/draft-plan-with-model';
 import type { Spending } from '../../src/contracts/model';
 import { Refusal } from '../../src/contracts/refusal';
 import type { Planner } from '../../src/planning/planner';
-import { AROUND, NEVER } from '../support/activities';
+import { AROUND, ECHO, NEVER, depsWith } from '../support/activities';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { question } from '../support/fake-models';
+import { fakeJudge, fakePlanner } from '../support/fakes';
 import { STEPS, withMinds } from '../support/minds';
 import { newRun, reopen, rowOf } from '../support/runs';
 
@@ -47,6 +49,19 @@ describe('a question to a model in a run that was reset', () => {
     const around = { execution: await reopen(test_db.db, run_id), cancelled: NEVER };
     expect(await draftPlanWithModel(deps, { run_id, round: 1 }, around)).toMatchObject({ status: 'drafted' });
     expect(models.requests).toHaveLength(1);
+  });
+
+  test('finds the plans that were rejected, and their verdicts, as they were', async () => {
+    const verdict = { is_valid: false, confidence: 0.9, issues: ['No.'], suggestions: [] };
+    const deps = depsWith(test_db.db, [ECHO], {
+      planner: fakePlanner({ kind: 'plan', steps: STEPS }),
+      judge: { ...fakeJudge(verdict), instant: true },
+    });
+    const run_id = await newRun(test_db.db);
+    const rejected = { status: 'rejected', wish: null };
+    expect(await draftPlan(deps, { run_id, round: 1 }, 'e')).toEqual(rejected);
+    const execution = await reopen(test_db.db, run_id);
+    expect(await draftPlan(deps, { run_id, round: 1 }, execution)).toEqual(rejected);
   });
 
   /** The planner of a worker that is lost once it has its reply. */
