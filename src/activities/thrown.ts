@@ -1,5 +1,5 @@
 import { isFailureCode, type Failure } from '../contracts/failure';
-import { storableText } from './storable';
+import { storableText } from '../db/storable';
 
 /** Characters of a tool's message that are kept. */
 const MAX_MESSAGE = 2_000;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { Refusal } from '../../contracts/refusal';
-import { EXPANSIONS, Run, type Expansion } from '../../contracts/run';
+import { EXPANSIONS, RUN_ID, Run, type Expansion } from '../../contracts/run';
 import { readPlanViews, readStepViews, readVerdictViews } from '../../db/round-views';
 import { findRun, type RunRow } from '../../db/runs';
 import type { Tx } from '../../db/tx';
@@ -10,8 +10,6 @@ import { wordsText } from '../query';
 import { route } from '../route';
 import { runView } from '../run-view';
 import { PREFER, PREFERENCE_APPLIED, waitFor, waitPreferred } from '../wait';
-
-export const RUN_ID = /^run_[0-9A-HJKMNP-TV-Z]{26}$/;
 
 const Query = z.strictObject({
   'expand[]': wordsText(EXPANSIONS)
