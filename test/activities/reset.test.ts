@@ -8,7 +8,7 @@ import { writeAnswer } from '../../src/activities/write-answer';
 import type { Ending } from '../../src/contracts/ending';
 import { Refusal } from '../../src/contracts/refusal';
 import type { ActivityDeps } from '../../src/activities';
-import { deleteRun } from '../../src/db/runs';
+import { deleteRun, lockRun } from '../../src/db/runs';
 import { cancelRun } from '../../src/runs/cancel';
 import { endRun } from '../../src/runs/end-run';
 import { inExecution } from '../../src/runs/reopen';
@@ -16,7 +16,7 @@ import { AROUND, ECHO, NEVER, depsWith, outside, plannedRun, pure, stepOf, use }
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { fakeWorkflows, fakeWriter } from '../support/fakes';
 import { withMinds } from '../support/minds';
-import { eventsOf, gate, newRun, reopen, rowOf, typesOf } from '../support/runs';
+import { blocked, eventsOf, gate, newRun, reopen, rowOf, typesOf } from '../support/runs';
 
 let test_db: TestDatabase;
 beforeAll(async () => void (test_db = await createTestDatabase()));
@@ -114,7 +114,20 @@ describe('the first activity of a new execution', () => {
       ids.map((id) => ({ id, tool: 'echo' })),
     );
     await end(run_id, TIMED_OUT);
-    const results = await Promise.all(ids.map((id) => useIn(deps, 'e2', run_id, id)));
+    // Holds the row of the run until all of them have seen that their execution is new.
+    const { opened, open } = gate();
+    const held = gate();
+    const holder = test_db.db.transaction(async (tx) => {
+      await lockRun(tx, run_id);
+      held.open();
+      await opened;
+    });
+    await held.opened;
+    const using = ids.map((id) => useIn(deps, 'e2', run_id, id));
+    await blocked(test_db.owner, ids.length);
+    open();
+    await holder;
+    const results = await Promise.all(using);
     expect(results.map(({ status }) => status)).toEqual(ids.map(() => 'completed'));
     expect((await typesOf(test_db.db, run_id)).filter((type) => type === 'run.reopened')).toHaveLength(1);
     expect(await rowOf(test_db.db, run_id)).toMatchObject({ attempt: 2, past_executions: ['e'] });
