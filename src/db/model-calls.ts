@@ -209,7 +209,7 @@ export async function storeSpending(tx: Tx, run_id: string): Promise<void> {
 }
 
 /**
- * Gives a call up: its repetition finds why, and what was held back is free again.
+ * Gives a call up: its repetition finds why, and what was held back is free again, but for what a reply of no use has cost.
  * @returns null; or, where it is not given up because there is a reply or a later try has begun, the call as it stands
  */
 export async function giveUpCall(
@@ -217,6 +217,7 @@ export async function giveUpCall(
   ref: CallRef,
   fence: number,
   failure: Failure,
+  cost: { usage: Usage; cost_usd: number | null } | null,
 ): Promise<Pick<OpenCall, 'reply'> | null> {
   const run = await lockForSpending(tx, ref.run_id);
   const rows = await tx.query(
@@ -230,7 +231,14 @@ export async function giveUpCall(
     );
     return call!;
   }
-  await release(tx, ref, run, 0);
+  await release(tx, ref, run, cost?.cost_usd ?? 0);
+  if (cost === null) return null;
+  await tx.query(`update model_calls set usage = $5, cost_usd = $6 where ${KEY}`, [
+    ...keyOf(ref),
+    JSON.stringify(cost.usage),
+    cost.cost_usd,
+  ]);
+  await storeSpending(tx, ref.run_id);
   return null;
 }
 

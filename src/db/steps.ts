@@ -238,7 +238,8 @@ export async function skipSteps(
 ): Promise<void> {
   if (ids.length === 0) return;
   await tx.query(
-    `update steps s set status = 'skipped', status_reason = $4, failure = null, finished_at = now(), attempt = r.attempt
+    // Not now(), which is when the transaction began: before the end of the step that caused it.
+    `update steps s set status = 'skipped', status_reason = $4, failure = null, finished_at = clock_timestamp(), attempt = r.attempt
      from runs r
      where r.id = s.run_id and s.run_id = $1 and s.plan_version = $2 and s.id = any($3) and (s.status = 'pending' or ${LEFT_OVER})`,
     [run_id, plan_version, ids, reason],
