@@ -313,7 +313,7 @@ describe('the effects of a run that is repeated', () => {
     const deps = depsWith(test_db.db, [send], { writer: createTemplateAnswer() });
     const run_id = await plannedRun(deps, [{ id: 'mail', tool: 'send', input: {} }]);
     expect(await start(deps, run_id, 'mail')).toMatchObject({ status: 'waiting' });
-    await endRun(test_db.db, { run_id, ending: { status: 'cancelled', by: 'temporal' } }, 'e');
+    await endRun(deps.db, { run_id, ending: { status: 'cancelled', by: 'temporal' } }, 'e');
     for (const asked of [RESTART, { type: 'fork', from: 'mail', step_input: { to: 'ann' } } as const]) {
       const { id } = await repeat(deps, run_id, asked);
       await draftPlan(deps, { run_id: id, round: 1 }, 'e');

@@ -193,7 +193,7 @@ describe('a restarted run', () => {
       code: 'goal_not_understood',
     });
     const failure = { code: 'goal_not_understood', message: 'What?' } as const;
-    await endRun(test_db.db, { run_id, ending: { status: 'failed', failure } }, 'e');
+    await endRun(planning.db, { run_id, ending: { status: 'failed', failure } }, 'e');
     await expect(ask(run_id, { type: 'restart', from: 'one' })).rejects.toMatchObject({
       code: 'unknown_step',
     });
