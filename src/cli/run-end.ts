@@ -17,8 +17,7 @@ export function answerOf(run: Run): string | null {
       const said =
         status === 'timed_out' ? 'ran out of time' : status === 'failed' ? 'failed' : 'was cancelled';
       const reason = error === null && status_reason !== null ? `: ${plain(status_reason)}` : '';
-      const next = `\`longhaul runs restart ${id}\` runs what did not complete.`;
-      throw new CommandEnd(code, [`${id} ${said}${reason}`, ...why, next].join('\n'));
+      throw new CommandEnd(code, [`${id} ${said}${reason}`, ...why, restartLine(id)].join('\n'));
     }
     default:
       throw new CommandEnd(
@@ -26,6 +25,11 @@ export function answerOf(run: Run): string | null {
         `${id} has not ended: it is ${status}. \`longhaul runs watch ${id}\` follows it.`,
       );
   }
+}
+
+/** What there is to be done about a run that came to nothing. */
+export function restartLine(id: string): string {
+  return `\`longhaul runs restart ${id}\` runs what did not complete.`;
 }
 
 /** A failure and what may be done about it, one sentence a line; of the failure behind it, where it wraps another. */

@@ -5,7 +5,7 @@ import { clip } from '../dev/run-tree';
 import { compact } from '../dev/run-view';
 import { lineageTree, originWords } from './lineage';
 import { plain } from './plain';
-import { failureLines } from './run-end';
+import { failureLines, restartLine } from './run-end';
 import { tableLines } from './terminal';
 
 /** Widest label, characters. */
@@ -30,7 +30,19 @@ export function reportRun(run: Run, lineage: { runs: readonly Run[]; has_more: b
 }
 
 function head(run: Run): string[] {
-  const { id, status, phase, goal, created_at, finished_at, error, status_reason, origin, usage } = run;
+  const {
+    id,
+    status,
+    phase,
+    goal,
+    created_at,
+    finished_at,
+    error,
+    status_reason,
+    origin,
+    superseded_by,
+    usage,
+  } = run;
   const time = finished_at === null ? '' : `, ended ${finished_at}`;
   const tokens = usage.input_tokens + usage.output_tokens;
   const cost = usage.cost_usd === null ? 'at a price that is not known' : `$${usage.cost_usd}`;
@@ -39,11 +51,15 @@ function head(run: Run): string[] {
     ...labelled('Status', [phase === null || isTerminal(status) ? status : `${status}, ${phase}`]),
     ...labelled('Reason', error === null && status_reason !== null ? [plain(status_reason)] : []),
     ...labelled('Error', error === null ? [] : failureLines(error)),
+    ...labelled(
+      'Next',
+      isTerminal(status) && status !== 'completed' && superseded_by === null ? [restartLine(id)] : [],
+    ),
     ...labelled('Goal', plain(goal).split('\n')),
     ...labelled('Created', [`${created_at}${time}`]),
     ...labelled('Origin', [originWords(origin)]),
     ...labelled('Root', run.root_run_id === id ? [] : [run.root_run_id]),
-    ...labelled('Superseded', run.superseded_by === null ? [] : [`by ${run.superseded_by}`]),
+    ...labelled('Superseded', superseded_by === null ? [] : [`by ${superseded_by}`]),
     ...labelled('Models', tokens === 0 ? [] : [`${tokens} tokens, ${cost}`]),
   ];
 }
@@ -74,13 +90,14 @@ function saidOf({ status, output, failure, status_reason }: StepView): string {
 }
 
 /** What a step that waits asks a person, and the commands that answer it. */
-function questionLines({ run_id, id, status_reason, failure }: StepView): string[] {
+function questionLines({ run_id, id, tool, status_reason, failure }: StepView): string[] {
   const answer = (outcome: string) =>
-    `longhaul runs resolve ${run_id} ${id} --outcome ${outcome} --reason '…'`;
+    `longhaul runs resolve ${run_id} ${id} --reason '…' --outcome ${outcome}`;
   return [
     `${id}: ${plain(status_reason ?? 'Was it done?')}`,
     ...(failure === null ? [] : [`  ${failure.code}: ${plain(failure.message)}`]),
-    `  It was done:  ${answer('done')}`,
+    `  It was done:  ${answer('done')} --output '…'`,
     `  It was not:   ${answer('not-done')}`,
+    `  --output is the JSON that ${tool} would have returned: other steps may need it.`,
   ];
 }

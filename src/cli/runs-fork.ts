@@ -16,6 +16,7 @@ interface Options extends RerunOptions {
 export function forkRun(around: Surroundings): Command {
   const command = new Command('fork')
     .description('Repeats a run that has ended as a new one with edits; prints its id.')
+    .usage('<id> --at <point> [options]')
     .argument('<id>', 'id of the run', runId)
     .requiredOption('--at <point>', '`start`: all anew; or the id of a step: from that one on')
     .option('--goal <text>', 'another goal; needs `--at start`')

@@ -12,6 +12,7 @@ interface Options {
 export function resolveStep(around: Surroundings): Command {
   return new Command('resolve')
     .description('Answers whether the effect of a step happened, where that is not known.')
+    .usage('<id> <step> --outcome <outcome> --reason <text> [options]')
     .argument('<id>', 'id of the run', runId)
     .argument('<step>', 'id of the step that waits', stepId)
     .addOption(

@@ -106,6 +106,22 @@ Lineage
     });
   });
 
+  test.each([
+    ['failed', null, true],
+    ['failed', B, false],
+    ['completed', null, false],
+  ])('says of a run that is %s, superseded by %s, whether to restart it: %j', async (status, by, said) => {
+    const shown = run(A, { status, superseded_by: by });
+    cli.expect(
+      { request: `GET /v1/runs/${A}?expand%5B%5D=plan%2Csteps`, reply: shown },
+      { request: `GET /v1/runs?root_run_id=${A}&sort=created_at&limit=100`, reply: page([shown]) },
+    );
+    const { out } = await cli.longhaul(['runs', 'show', A]);
+    expect(out.includes(`\nNext        \`longhaul runs restart ${A}\` runs what did not complete.\n`)).toBe(
+      said,
+    );
+  });
+
   test('draws a lineage whose first run is gone', async () => {
     const fork = (run_id: string) => ({ origin: { type: 'fork', run_id, from: 'start' } });
     cli.expect(
@@ -145,8 +161,9 @@ Lineage
 Waits for an answer
   pay: Was it paid?
     outcome_unknown: Nobody knows.
-    It was done:  longhaul runs resolve ${A} pay --outcome done --reason '…'
-    It was not:   longhaul runs resolve ${A} pay --outcome not-done --reason '…'
+    It was done:  longhaul runs resolve ${A} pay --reason '…' --outcome done --output '…'
+    It was not:   longhaul runs resolve ${A} pay --reason '…' --outcome not-done
+    --output is the JSON that calculator would have returned: other steps may need it.
 `);
     expect(out).not.toContain('Lineage');
   });
