@@ -96,8 +96,8 @@ function headLine({ id, status, stage, plan_version }: RunView, paint: Paint): s
 function stepLine({ step, status, note, duration_ms, reused }: StepView, paint: Paint): string {
   const what = clip(step.title ?? Object.values(step.input).map(compact).join(', '));
   const time = duration_ms === undefined ? '' : paint.dim(reused ? '  taken over' : `  ${duration_ms} ms`);
-  // A question is asked as a whole.
-  const said = clip(note, status === 'waiting' ? LONG_CLIP : CLIP);
+  // A question is asked as a whole, and answered so.
+  const said = clip(note, status === 'waiting' || status === 'pending' ? LONG_CLIP : CLIP);
   const more = note === '' ? '' : ` ${status === 'completed' ? '→' : paint.dim(`${status}:`)} ${said}`;
   return `${mark(status, paint)} ${step.id} ${paint.dim(step.tool)} ${what}${more}${time}`;
 }

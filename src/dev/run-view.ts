@@ -113,10 +113,13 @@ const CHANGES: Changes = {
     }),
   }),
   'step.completed': ({ steps }, completed, id) => {
-    const { duration_ms, reused } = completed;
-    return {
-      steps: changed(steps, id, { status: 'completed', note: outputNote(completed), duration_ms, reused }),
-    };
+    const before = steps.find(({ step }) => step.id === id);
+    const { duration_ms } = completed;
+    // What was called, or asked about, in this run was not taken over from another, though nothing was called in the end.
+    const reused = completed.reused && before?.status === 'pending' && before.note === '';
+    const time = completed.reused && !reused ? {} : { duration_ms };
+    const change: Partial<StepView> = { status: 'completed', note: outputNote(completed), reused, ...time };
+    return { steps: changed(steps, id, change) };
   },
   'step.failed': ({ steps }, { failure }, id) => ({
     steps: changed(steps, id, { status: 'failed', note: `${failure.code}: ${failure.message}` }),

@@ -131,6 +131,9 @@ describe('tree of a run', () => {
     ]);
     const started = event('step.started', { tool: 'bank.pay', version: '1', attempt: 2, input: {} }, 'pay');
     expect(runTree([...resolved, started], PLAIN)[1]).toBe('└─ ▸ pay bank.pay ');
+    // What a person has said was taken over from nowhere, and took no time that is known.
+    const completed = event('step.completed', { output: 'paid', duration_ms: 0, reused: true }, 'pay');
+    expect(runTree([...resolved, completed], PLAIN)[1]).toBe('└─ ✓ pay bank.pay  → paid');
   });
 
   test('a run that is opened again goes on where it failed', () => {
