@@ -19,7 +19,7 @@ export function askPerson(
   failure: Failure,
 ): Promise<WaitingStep | null> {
   const { ref, step, fence, input, input_hash } = start;
-  const question = `Did ${step.tool} take effect? It was called, and nobody here knows how that ended.`;
+  const question = `Did ${step.tool} take effect? It was called, and must not be called twice.`;
   return deps.db.transaction(async (tx) => {
     await lockStepsOf(tx, ref.run_id); // with it nobody else asks, or answers, at the same time
     const asked = await writeStep(tx, ref, fence, {

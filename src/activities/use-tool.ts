@@ -132,7 +132,7 @@ async function begin(
       return settled(deps, ref, await complete(deps.db, start, output));
     }
     case 'unknown':
-      return settled(deps, ref, await askPerson(deps, start, cutOff(ref)));
+      return settled(deps, ref, await askPerson(deps, start, earlierCall(ref, claim)));
     default: {
       const effect = claim === null ? null : { key: wanted.key, fence: start.fence };
       return attempt(deps, { ...call, start, effect });
@@ -236,8 +236,11 @@ async function afterFailure(
   return { status: 'retrying', step_id: ref.step_id, failure, pause_ms };
 }
 
-function cutOff({ step_id }: StepRef): Failure {
-  const message = `${FAILURES.outcome_unknown.title}: an earlier call was cut off.`;
+/** Why a call may not be made: what is known of an earlier one. */
+function earlierCall({ step_id }: StepRef, { made }: Claim & { kind: 'unknown' }): Failure {
+  const message = made
+    ? 'An earlier call took effect; what it returned could not be kept, or belongs to another input.'
+    : `${FAILURES.outcome_unknown.title}: nobody heard how an earlier call ended.`;
   return { code: 'outcome_unknown', message, step_id };
 }
 

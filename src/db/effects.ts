@@ -22,8 +22,8 @@ export type Claim =
   | { kind: 'call' }
   /** It was made, and this is what the tool returned. */
   | { kind: 'done'; output: unknown }
-  /** An earlier try was cut off while it made it. */
-  | { kind: 'unknown' };
+  /** An earlier try was cut off while it made it; or, where it was `made`, what that returned is nothing that this step can take. */
+  | { kind: 'unknown'; made: boolean };
 
 /** The key of an effect. No attempt, Temporal run id, tool version or time is in it. @param input canonical JSON of the filled-in input */
 export function effectKey(effect: Omit<EffectRef, 'key' | 'run_id'>, input: string): string {
@@ -43,8 +43,8 @@ export async function claimEffect(
   fence: number,
   once: boolean,
 ): Promise<Claim> {
-  const earlier = await tx.query<{ key: string; kept: boolean; output: unknown }>(
-    `select key, status = 'done' and output is not null as kept, output from effects
+  const earlier = await tx.query<{ key: string; made: boolean; kept: boolean; output: unknown }>(
+    `select key, status = 'done' as made, status = 'done' and output is not null as kept, output from effects
      where effect_scope = $1 and step_id = $2 for update`,
     [effect_scope, step_id],
   );
@@ -56,7 +56,7 @@ export async function claimEffect(
        where effect_scope = $1 and step_id = $2`,
       [effect_scope, step_id, fence],
     );
-    return { kind: 'unknown' };
+    return { kind: 'unknown', made: earlier.some(({ made }) => made) };
   }
   await tx.query(
     `insert into effects (key, tenant, effect_scope, step_id, run_id, tool, fence, status)

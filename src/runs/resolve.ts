@@ -65,7 +65,7 @@ async function decide(tx: Tx, deps: ResolveDeps, resolution: Resolution): Promis
   const { plan_version, fence, attempt } = step;
   const ref = { run_id, plan_version, step_id };
   const { outcome, reason, output = null } = said;
-  if (outcome === 'done') refuseMisfit(deps, step, output);
+  if (outcome === 'done') refuseMisfit(deps, step, output, said.output === undefined);
 
   await endWait(tx, ref);
   await settleEffects(
@@ -113,6 +113,7 @@ function refuseMisfit(
   { tools, checkInput }: ResolveDeps,
   { tool, tool_version, rules }: AskingStep,
   output: unknown,
+  absent: boolean,
 ): void {
   const bytes = Buffer.byteLength(JSON.stringify(output));
   const card = tools.find(tool, tool_version);
@@ -125,6 +126,10 @@ function refuseMisfit(
         }));
   const [first] = problems;
   if (first === undefined) return;
+  if (absent) {
+    const detail = `${tool} returns something that other steps may need: say what it would have returned`;
+    throw new Refusal('invalid_request', detail, [{ pointer: '/output', code: 'missing', detail }]);
+  }
   const parts = problems.map((part) => ({ ...part, pointer: `/output${part.pointer}` }));
   throw new Refusal('invalid_request', `The output does not fit ${tool}: ${first.detail}.`, parts);
 }

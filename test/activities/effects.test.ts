@@ -186,6 +186,11 @@ describe('An unsafe tool', () => {
     expect(await start(deps, run_id, 'send')).toMatchObject({ status: 'failed' });
     expect(await stepOf(test_db.db, run_id, 'send')).toMatchObject({ failure: { code: 'output_too_large' } });
     expect(await effectsOf(run_id)).toMatchObject([{ status: 'done', output: null }]);
+    // As an operator's Reset has it: the step is to be carried out again.
+    await test_db.db.query(`update steps set status = 'pending' where run_id = $1`, [run_id]);
+    expect(await start(deps, run_id, 'send')).toMatchObject({ status: 'waiting' });
+    const message = expect.stringMatching(/^An earlier call took effect; what it returned/) as string;
+    expect(await stepOf(test_db.db, run_id, 'send')).toMatchObject({ failure: { message } });
   });
 
   test('that wakes up after a person was asked changes nothing', async () => {

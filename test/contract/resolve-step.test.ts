@@ -150,6 +150,19 @@ describe('A person who answers whether an effect happened', () => {
     expect(await stepOf(test_db.db, run_id, 'one')).toMatchObject({ status: 'waiting' });
   });
 
+  test('without the output that the tool promises is told that it is missing', async () => {
+    const run_id = await askingRun();
+    await expect(resolve(run_id, { outcome: 'done', reason: 'I say so.' })).rejects.toMatchObject({
+      parts: [
+        {
+          pointer: '/output',
+          code: 'missing',
+          detail: expect.stringContaining('would have returned') as string,
+        },
+      ],
+    });
+  });
+
   test('after the run has ended is too late: the question is over, what is known of the effect stays', async () => {
     const run_id = await askingRun();
     await endRun(

@@ -29,8 +29,8 @@ export const STEP_FAILURES = {
   },
   invalid_output: {
     kind: 'terminal',
-    title: 'The output of the tool cannot be stored',
-    hint: 'A tool returns JSON without NUL characters or lone surrogates.',
+    title: 'The output of the tool cannot be taken',
+    hint: 'A tool returns JSON that fits its `output_schema`, without NUL characters or lone surrogates.',
   },
   tool_missing: {
     kind: 'terminal',
