@@ -82,6 +82,8 @@ const extra = {
   'workers/run-workers': { values: ['config', 'process-end'], npm: ['@temporalio/client'] },
   'workers/brain': { values: ['config'], npm: [] },
   'workers/build-bundle': { values: ['process-end'], npm: [] },
+  // Schemas of packs are held to what will hold inputs to them.
+  'tools/load-pack': { values: ['planning/input-check'], npm: [] },
   'cli/program': { values: ['config'], npm: [] },
   'dev/main': { values: ['config'], npm: [] },
   'dev/demo': { values: ['config'], npm: [] },

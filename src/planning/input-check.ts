@@ -50,9 +50,8 @@ const WHOLE_KEYWORDS = new Set([
   'unevaluatedItems',
 ]);
 
-/** Makes an input check that compiles each schema once and keeps it by name and version of the tool. */
-export function createInputCheck(): InputCheck {
-  const ajv = new Ajv({
+const compiler = () =>
+  new Ajv({
     allErrors: true,
     ownProperties: true,
     strict: true,
@@ -63,6 +62,20 @@ export function createInputCheck(): InputCheck {
     addUsedSchema: false,
     logger: false,
   });
+
+/** Why nothing can be checked against a schema, as the end of a sentence about it; null where it is sound. */
+export function schemaFault(schema: Record<string, unknown>): string | null {
+  try {
+    compiler().compile(schema);
+    return null;
+  } catch (error) {
+    return `is no JSON Schema: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+/** Makes an input check that compiles each schema once and keeps it by name and version of the tool. */
+export function createInputCheck(): InputCheck {
+  const ajv = compiler();
   const compiled = new Map<string, ValidateFunction | null>();
 
   const errorsBy = (

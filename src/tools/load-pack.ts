@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { schemaFault } from '../planning/input-check';
 import type { OutsideTool, Tool } from './tool';
 import { isVersion } from './version';
 
@@ -9,6 +10,12 @@ const MAX_TIMEOUT_S = 3_600;
 
 /** Most tries that a pack may ask for. */
 const MAX_ATTEMPTS = 20;
+
+/** Found at the start: later an effect would have been made whose output nothing can be held against. */
+function refuseBroken(schema: Record<string, unknown>, context: z.RefinementCtx): void {
+  const message = schemaFault(schema);
+  if (message !== null) context.addIssue({ code: 'custom', message });
+}
 
 const PackedTool = z.object({
   name: z
@@ -27,8 +34,10 @@ const PackedTool = z.object({
       'must be `pure`, `idempotent` or `unsafe`: only built-in tools take part in transactions',
     )
     .default('unsafe'),
-  input_schema: z.looseObject({ type: z.literal('object', 'must be `object`: the input of a tool is one') }),
-  output_schema: z.looseObject({}).optional(),
+  input_schema: z
+    .looseObject({ type: z.literal('object', 'must be `object`: the input of a tool is one') })
+    .superRefine(refuseBroken),
+  output_schema: z.looseObject({}).superRefine(refuseBroken).optional(),
   timeout_s: z.number().positive().max(MAX_TIMEOUT_S),
   max_attempts: z.number().int().min(1).max(MAX_ATTEMPTS),
   non_retryable: z.array(z.string().min(1).max(200)).max(50).optional(),

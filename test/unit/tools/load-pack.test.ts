@@ -68,6 +68,12 @@ describe('a tool pack', () => {
     ['upper-case', "name: 'Mail',", 'name: must be lower case'],
     ['version', "version: '1.0',", 'version: must be a semantic version'],
     ['schema', "input_schema: { type: 'array' },", 'input_schema.type: must be `object`'],
+    [
+      'broken-input',
+      "input_schema: { type: 'object', properties: { a: { type: 'text' } } },",
+      'input_schema: is no JSON Schema: ',
+    ],
+    ['broken-output', "output_schema: { type: 'text' },", 'output_schema: is no JSON Schema: '],
     ['no-code', 'call: null,', 'call: must be a function'],
     ['timeout', 'timeout_s: 0,', 'timeout_s'],
     ['attempts', 'max_attempts: 1.5,', 'max_attempts'],
