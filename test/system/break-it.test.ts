@@ -8,6 +8,7 @@ import { startSystem, type System } from '../support/stack';
 
 const ROOT = join(__dirname, '../..');
 const EXAMPLE = 'examples/break-it';
+const PACKS = [`${EXAMPLE}/tools.mjs`, 'examples/printer/tools.mjs'];
 
 /** What differs from one time to the next: ids, durations, times. */
 const alike = (line: string) =>
@@ -18,7 +19,7 @@ const alike = (line: string) =>
     .trim();
 const linesOf = (text: string) => text.split('\n').map(alike);
 
-/** The blocks of the example's README: a script, and the lines that are shown below it. */
+/** The blocks of a document: a script, and the lines that are shown below it. */
 function storyIn(markdown: string): { script: string; shown: string[] }[] {
   const story: { script: string; shown: string[] }[] = [];
   for (const [, kind, text = ''] of markdown.matchAll(/^```(\w*)\n([^]*?)^```$/gm)) {
@@ -36,7 +37,7 @@ beforeAll(async () => {
   cpSync(join(ROOT, 'examples'), join(folder, 'examples'), { recursive: true });
   for (const name of ['package.json', 'bin', 'node_modules'])
     symlinkSync(join(ROOT, name), join(folder, name));
-  system = await startSystem({ folder, settings: { LONGHAUL_TOOL_PACKS: `${EXAMPLE}/tools.mjs` } });
+  system = await startSystem({ folder, settings: { LONGHAUL_TOOL_PACKS: PACKS.join(',') } });
   mkdirSync(join(folder, '.longhaul'));
   writeFileSync(join(folder, '.longhaul/development-key'), `${system.key}\n`);
 });
@@ -54,17 +55,19 @@ async function typed(script: string): Promise<string[]> {
   return linesOf(`${stdout}\n${stderr}`);
 }
 
+/** Types a block, and sees what the document shows. */
+async function follow({ script, shown }: { script: string; shown: string[] }): Promise<void> {
+  const lines = await typed(script);
+  const missing = shown.filter((line) => !lines.includes(line));
+  expect({ script, missing, lines }).toEqual({ script, missing: [], lines });
+}
+
 test('the example goes as its README says, line by line', async () => {
   const story = storyIn(readDocument(`${EXAMPLE}/README.md`));
   expect(story.length).toBeGreaterThan(5);
-  for (const { script, shown } of story) {
-    const lines = await typed(script);
-    expect({ script, missing: shown.filter((line) => !lines.includes(line)), lines }).toEqual({
-      script,
-      missing: [],
-      lines,
-    });
-    if (script.includes('sed -i')) {
+  for (const block of story) {
+    await follow(block);
+    if (block.script.includes('sed -i')) {
       await Promise.all([system.api.stop(), system.worker.stop()]);
       await Promise.all([system.startApi(system.api.port), system.startWorker()]);
     }
@@ -72,4 +75,11 @@ test('the example goes as its README says, line by line', async () => {
   const calls = readFileSync(join(folder, '.longhaul/break-it.log'), 'utf8').trimEnd().split('\n');
   const times = (step: string) => calls.filter((line) => line.startsWith(`${step}: `)).length;
   expect([calls.length, ...['flour', 'eggs', 'total', 'receipt'].map(times)]).toEqual([8, 1, 2, 3, 2]);
+});
+
+test('the printer of the guide to tools jams, and a person answers, as the guide says', async () => {
+  const story = storyIn(readDocument('docs/guides/tools.md'));
+  expect(story.map(({ shown }) => shown.length > 0)).toEqual([true, true]);
+  for (const block of story) await follow(block);
+  expect(readFileSync(join(folder, '.longhaul/printer'), 'utf8')).toBe('Dear Ann,\nhere is a staple.\n');
 });
