@@ -23,3 +23,8 @@ const ENTITIES: Record<string, string> = {
 export function text(plain: string): string {
   return plain.replace(/[&<>"']/g, (character) => ENTITIES[character]!);
 }
+
+/** A sentence as HTML shows it, in which what stands between backticks is code. */
+export function prose(plain: string): string {
+  return text(plain).replace(/`([^`]+)`/g, '<code>$1</code>');
+}

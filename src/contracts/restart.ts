@@ -5,36 +5,44 @@ import { GivenPlan } from './plan';
 import { MAX_GOAL_CHARS } from './run';
 import { STEP_STATUSES } from './run-status';
 
-const Reason = z.string().min(1).max(500);
+const reason = (description: string) => z.string().min(1).max(500).meta({ description });
+const why = () => reason('Why, for those who look at it later; it is kept in `origin`.').optional();
 /** A step of the run; whether there is such a step is looked up, not parsed. */
 const StepName = z.string().min(1).max(200);
 
 /** Body of `POST /v1/runs/{id}/restart`. */
 export const RestartRun = z.strictObject({
-  /** `failed` (when absent): what did not complete. `start`: every step of the plan. The id of a step: that one. */
-  from: StepName.optional(),
-  reason: Reason.optional(),
+  from: StepName.optional().meta({
+    description:
+      '`failed` (when absent): what did not complete. `start`: every step. The id of a step: that one, and what did not complete.',
+  }),
+  reason: why(),
 });
 export type RestartRun = z.infer<typeof RestartRun>;
 
 /** Body of `POST /v1/runs/{id}/fork`: a restart with edits. */
 export const ForkRun = z
   .strictObject({
-    /** `start`: all anew, with a new plan where none is given. The id of a step: from that one on. */
-    at: StepName,
-    /** Needs `at: "start"`: another goal needs another plan. */
+    at: StepName.meta({
+      description:
+        '`start`: all anew, with a new plan where none is given. The id of a step: from that one on.',
+    }),
     goal: z
       .string()
       .max(MAX_GOAL_CHARS)
       .refine((goal) => goal.trim() !== '', 'must say something')
-      .optional(),
-    /** Another input of the step that `at` names. */
-    step_input: z.record(z.string(), z.unknown()).optional(),
-    /** Another plan; its steps that are as they were, and depend on none that is not, are taken over unless `at` is `start`. */
-    plan: GivenPlan.optional(),
-    /** The tier of models that plans and answers. */
-    model: z.enum(TIERS).optional(),
-    reason: Reason.optional(),
+      .optional()
+      .meta({ description: 'Another goal. Needs `at: "start"`: it needs another plan.' }),
+    step_input: z
+      .record(z.string(), z.unknown())
+      .optional()
+      .meta({ description: 'Another input of the step that `at` names.' }),
+    plan: GivenPlan.optional().meta({
+      description:
+        'Another plan; its steps that are as they were, and depend on none that is not, are taken over unless `at` is `start`.',
+    }),
+    model: z.enum(TIERS).optional().meta({ description: 'The tier of models that plans and answers.' }),
+    reason: why(),
   })
   .refine(({ at, goal }) => goal === undefined || at === 'start', {
     path: ['goal'],
@@ -49,11 +57,15 @@ export type ForkRun = z.infer<typeof ForkRun>;
 /** Body of `POST /v1/runs/{id}/steps/{step}/resolve`. */
 export const ResolveStep = z
   .strictObject({
-    /** `done`: the effect happened, the step completes. `not_done`: it did not, the tool is called again. */
-    outcome: z.enum(['done', 'not_done']),
-    /** What the tool would have returned; null when absent. Only with `done`. */
-    output: z.unknown().optional(),
-    reason: Reason,
+    outcome: z.enum(['done', 'not_done']).meta({
+      description:
+        '`done`: the effect happened, the step completes. `not_done`: it did not, the tool is called again.',
+    }),
+    output: z
+      .unknown()
+      .optional()
+      .meta({ description: 'What the tool would have returned; null when absent. Only with `done`.' }),
+    reason: reason('How it is known.'),
   })
   .refine(({ outcome, output }) => outcome === 'done' || output === undefined, {
     path: ['output'],

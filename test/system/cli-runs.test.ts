@@ -60,7 +60,7 @@ const reaches = (id: string, status: string) =>
 
 describe('A run that asks a person', () => {
   test.each([
-    ['was', 'done', 'null'],
+    ['was', 'done', '{"id":7}'],
     ['was not', 'not-done', '{"attempt":2}'],
   ])('is answered by the command that it shows: it %s done', async (_words, outcome, output) => {
     const id = await submit('mail.send');
@@ -68,9 +68,13 @@ describe('A run that asks a person', () => {
     const { out } = await runs(['show', id]);
     expect(out).toContain('Status      waiting');
     expect(out).toContain('two: Did mail.send take effect?');
-    const [, command] = new RegExp(`: +longhaul (runs .* --outcome ${outcome} .*)`).exec(out)!;
+    const [, command] = new RegExp(`: +longhaul (runs .* --outcome ${outcome}\\b.*)`).exec(out)!;
     const watching = start(['watch', id]);
-    const words = command!.replace("'…'", 'seen').split(' ').slice(1);
+    const words = command!
+      .replace("--reason '…'", '--reason seen')
+      .replace("--output '…'", `--output ${output}`)
+      .split(' ')
+      .slice(1);
     expect(await runs(words)).toMatchObject({ code: 0, out: '' });
     const watched = await watching.ended;
     expect(watched).toMatchObject({ code: 0, out: `6 * 7 = 42\nmail.send (two): ${output}\n` });

@@ -1,6 +1,6 @@
 import { FAILURES, isFailureCode, type FailureCode } from '../../contracts/failure';
 import { Refusal } from '../../contracts/refusal';
-import { page, text } from '../page';
+import { page, prose, text } from '../page';
 import { route } from '../route';
 
 /** Where the `type` of every problem document leads: what the code means and what to do. Made from the table of failures. */
@@ -45,7 +45,7 @@ export function getError() {
         .send(
           page(
             code,
-            `<p><strong>${text(entry.title)}</strong></p><p>${text(entry.hint)}</p><p>${again} (${status})</p><p><a href="/errors">All codes</a></p>`,
+            `<p><strong>${text(entry.title)}</strong></p><p>${prose(entry.hint)}</p><p>${again} (${status})</p><p><a href="/errors">All codes</a></p>`,
           ),
         );
     },
