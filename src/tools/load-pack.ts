@@ -80,7 +80,8 @@ function exportedBy(path: string): unknown {
   try {
     return (createRequire(file)(file) as { tools?: unknown } | null)?.tools;
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    // Below its first line Node lists who asked for the module: that was us.
+    const [why] = (cause instanceof Error ? cause.message : String(cause)).split('\n');
     throw new Error(`The tool pack ${path} cannot be loaded: ${why}`, { cause });
   }
 }
@@ -88,6 +89,10 @@ function exportedBy(path: string): unknown {
 function wrongIn(tool: unknown, index: number, error: z.ZodError): string {
   const name = typeof tool === 'object' && tool !== null && 'name' in tool ? ` (${String(tool.name)})` : '';
   return error.issues
-    .map(({ path, message }) => `tools[${index}]${name} ${path.join('.')}: ${message}`)
+    .map((issue) => `tools[${index}]${name} ${issue.path.join('.')}: ${detailOf(issue)}`)
     .join('; ');
+}
+
+function detailOf({ code, message }: z.core.$ZodIssue): string {
+  return code === 'invalid_type' && message.endsWith('received undefined') ? 'is missing' : message;
 }

@@ -75,6 +75,7 @@ describe('a tool pack', () => {
     ],
     ['broken-output', "output_schema: { type: 'text' },", 'output_schema: is no JSON Schema: '],
     ['no-code', 'call: null,', 'call: must be a function'],
+    ['no-timeout', 'timeout_s: undefined,', 'timeout_s: is missing'],
     ['timeout', 'timeout_s: 0,', 'timeout_s'],
     ['attempts', 'max_attempts: 1.5,', 'max_attempts'],
     ['description', "description: '',", 'description'],
