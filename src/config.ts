@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { CRASH_POINTS } from './contracts/crash-point';
 import type { Rules } from './contracts/rules';
 import { ModelKey, ModelList, ModelName, ModelUrl, readEndpoints } from './llm/endpoint-settings';
 import type { EndpointSettings } from './llm/endpoint-settings';
@@ -147,8 +148,13 @@ const Settings = z.object({
   LONGHAUL_MAX_OUTPUT_BYTES: wholeNumber(1_000, 10_000_000).default(1_000_000),
   LONGHAUL_JUDGE_THRESHOLD: z.coerce.number().min(0).max(1).default(0.8),
   LONGHAUL_MAX_REPLANS: wholeNumber(0, 10).default(2),
-  /** Seconds a run may take. */
+  /** Seconds a run may take; what it waits for people does not count. */
   LONGHAUL_MAX_DURATION_S: wholeNumber(1, 2_592_000).default(3_600),
+  /** Seconds a run may wait for one answer of a person. */
+  LONGHAUL_MAX_WAIT_S: wholeNumber(1, 31_536_000).default(604_800),
+
+  /** Where a worker kills itself, for tests of what happens then; production refuses to start with it. */
+  LONGHAUL_CRASH_POINT: z.enum(CRASH_POINTS).optional(),
 });
 type Settings = z.infer<typeof Settings>;
 
@@ -218,11 +224,15 @@ function configOf(env: NodeJS.ProcessEnv, alsoWrong: (values: Values) => string[
   };
 }
 
-function refusedInProduction({ LONGHAUL_DEVELOPMENT_KEY }: Values): string[] {
-  if (LONGHAUL_DEVELOPMENT_KEY === undefined) return [];
+function refusedInProduction({ LONGHAUL_DEVELOPMENT_KEY, LONGHAUL_CRASH_POINT }: Values): string[] {
+  const refused = 'is refused in production (NODE_ENV unset counts as production).';
   return [
-    'LONGHAUL_DEVELOPMENT_KEY: is refused in production (NODE_ENV unset counts as production). ' +
-      'Unset it and create a key, or set NODE_ENV=development.',
+    ...(LONGHAUL_DEVELOPMENT_KEY === undefined
+      ? []
+      : [`LONGHAUL_DEVELOPMENT_KEY: ${refused} Unset it and create a key, or set NODE_ENV=development.`]),
+    ...(LONGHAUL_CRASH_POINT === undefined
+      ? []
+      : [`LONGHAUL_CRASH_POINT: ${refused} Unset it: it is for tests.`]),
   ];
 }
 
@@ -283,6 +293,7 @@ function rulesOf(settings: Settings): Rules {
     judge_threshold: settings.LONGHAUL_JUDGE_THRESHOLD,
     max_replans: settings.LONGHAUL_MAX_REPLANS,
     max_duration_s: settings.LONGHAUL_MAX_DURATION_S,
+    max_wait_s: settings.LONGHAUL_MAX_WAIT_S,
   };
 }
 

@@ -59,6 +59,7 @@ async function useTools(deps: ActivityDeps, chain: Chain, around: Surroundings):
       const { step_id, pause_ms } = tried;
       return { ended, again: { step_id, pause_ms }, answered: false };
     }
+    if (tried.status === 'waiting') throw new Error(`The instant step ${step.id} waits for a person.`);
     ended.push(tried);
     if (tried.wish !== null || stopsRun(outline, tried)) break;
   } while (performance.now() < until);

@@ -1,3 +1,4 @@
+import type { CrashPoint } from '../contracts/crash-point';
 import type { Database } from '../db/database';
 import type { Ask } from '../llm/ask';
 import type { Models, Pricing } from '../llm/model';
@@ -19,6 +20,8 @@ export interface ActivityDeps {
   writer: AnswerWriter;
   /** Those who do; null where no model is configured. */
   minds: Minds | null;
+  /** Kills the process where the settings say so. */
+  crashPoint(point: CrashPoint): void;
 }
 
 /** Planner, judge and writer that ask language models, the models, and what they cost. */

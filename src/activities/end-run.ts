@@ -7,7 +7,7 @@ import { cancelSteps, lockStepsOf } from '../db/steps';
 import type { Tx } from '../db/tx';
 import { append, type NewEvent, type RunChange } from '../events/append';
 import type { ActivityDeps } from './deps';
-import { keyOf } from './step-outcome';
+import { keyOf } from '../events/step-facts';
 import { storableText } from './storable';
 
 const STEP_REASONS: Record<Ending['status'], string> = {

@@ -1,7 +1,7 @@
 import { lockStepsOf, readStatuses, skipSteps } from '../db/steps';
 import { append, type NewEvent } from '../events/append';
 import type { ActivityDeps } from './deps';
-import { keyOf } from './step-outcome';
+import { keyOf } from '../events/step-facts';
 import { completed, type Completed, type PlanRef } from './write-answer';
 
 const NOT_ASKED_FOR = 'Only the plan was asked for.';

@@ -1,6 +1,6 @@
 import type { Failure } from '../contracts/failure';
 import type { StepStatus } from '../contracts/run-status';
-import type { StepResult, WishKind } from '../contracts/step-result';
+import type { StepResult, WaitingStep, WishKind } from '../contracts/step-result';
 import {
   lockStepsOf,
   readStatuses,
@@ -12,6 +12,7 @@ import {
 } from '../db/steps';
 import type { Tx } from '../db/tx';
 import { append, appendOutcome, type NewEvent } from '../events/append';
+import { carried, keyOf } from '../events/step-facts';
 import { skippedBy } from '../planning/skips';
 
 /** One start of a step: the row as it was read, and the fence number the start took (null for instant work, where the first outcome wins). */
@@ -24,11 +25,6 @@ export interface Start {
 }
 
 const SKIPPED_WITH = 'A step it needs was not completed.';
-
-/** Events of a step carry their plan's version and their start in the key: a repetition is the same fact. */
-export function keyOf({ plan_version, step_id }: StepRef, what: string): string {
-  return `step:${plan_version}:${step_id}:${what}`;
-}
 
 /** The how manieth try of its step a start is, from 1, as its tool and its events tell it. Lost starts count where a fence counts them. */
 export function attemptOf({ step, fence }: Start): number {
@@ -46,7 +42,7 @@ function startedEvent(start: Start): NewEvent {
       tool: step.tool,
       version: step.tool_version,
       attempt: attemptOf(start),
-      input: input ?? null,
+      ...carried('input', input ?? null, ref),
     },
   };
 }
@@ -55,7 +51,7 @@ function startedEvent(start: Start): NewEvent {
 export async function complete(
   tx: Tx,
   start: Start,
-  { output, duration_ms }: { output: unknown; duration_ms: number },
+  { output, duration_ms, reused = false }: { output: unknown; duration_ms: number; reused?: boolean },
 ): Promise<StepResult | null> {
   const { ref, step, fence } = start;
   const appended = await appendOutcome(tx, ref, {
@@ -68,7 +64,7 @@ export async function complete(
         key: keyOf(ref, 'ended'),
         type: 'step.completed',
         step_id: ref.step_id,
-        data: { output, duration_ms, reused: false },
+        data: { ...carried('output', output, ref), duration_ms, reused },
       },
     ],
   });
@@ -117,10 +113,18 @@ export async function retry(tx: Tx, start: Start, failure: Failure, next_at: Dat
   return appended !== null;
 }
 
-/** The result of a step whose outcome is stored, with every skip that is: skips that were told before are told again. */
-export async function storedResult(tx: Tx, ref: StepRef, wish: WishKind | null): Promise<StepResult | null> {
+/**
+ * The result of a step whose outcome is stored, with every skip that is: skips that were told before are told again. Of one that waits for a
+ * person, that it does.
+ */
+export async function storedResult(
+  tx: Tx,
+  ref: StepRef,
+  wish: WishKind | null,
+): Promise<StepResult | WaitingStep | null> {
   const { statuses } = await readStatuses(tx, ref.run_id, ref.plan_version);
   const status = statuses.get(ref.step_id);
+  if (status === 'waiting') return { step_id: ref.step_id, status, wish };
   if (status === undefined || !hasOutcome(status)) return null;
   const skipped = [...statuses]
     .filter(([id, is]) => is === 'skipped' && id !== ref.step_id)
@@ -165,10 +169,11 @@ function begun(start: Start): NewEvent[] {
   return start.fence === null ? [startedEvent(start)] : [];
 }
 
-/** What a start with a fence tells when it takes it: also that the start before was lost, if nobody could say so. */
-export function beginEvents(start: Start): NewEvent[] {
+/** What a start with a fence tells when it takes it: that its tool is called, and that the start before was lost, if nobody could say so. */
+export function beginEvents(start: Start, calls: boolean): NewEvent[] {
   const { ref, step } = start;
-  if (step.status !== 'running') return [startedEvent(start)];
+  const started = calls ? [startedEvent(start)] : [];
+  if (step.status !== 'running') return started;
   const lost: NewEvent = {
     key: keyOf(ref, `lost:${step.fence}`),
     type: 'step.retrying',
@@ -183,7 +188,7 @@ export function beginEvents(start: Start): NewEvent[] {
       },
     },
   };
-  return [lost, startedEvent(start)];
+  return [lost, ...started];
 }
 
 function filledIn({ input, input_hash }: Start): Pick<StepChange, 'input' | 'input_hash'> {

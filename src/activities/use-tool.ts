@@ -1,21 +1,23 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { isRetryable, type Failure } from '../contracts/failure';
+import { FAILURES, isRetryable, type Failure } from '../contracts/failure';
 import { Interrupted } from '../contracts/interrupted';
 import { Refusal } from '../contracts/refusal';
 import { isTerminal } from '../contracts/run-status';
 import type { StepResult, WaitingStep } from '../contracts/step-result';
-import { isDatabaseError } from '../db/unavailable';
+import { claimEffect, effectKey, type Claim, type EffectRef } from '../db/effects';
 import { lockStep, readSteps, takeFence, type StepRef, type StepRow } from '../db/steps';
 import type { Tx } from '../db/tx';
+import { isDatabaseError } from '../db/unavailable';
+import { closeAnswers } from '../db/wishes';
 import { append } from '../events/append';
-import type { OutsideTool, Tool, ToolContext, TransactionalTool } from '../tools/tool';
-import { callTool } from './call-tool';
+import { canonical } from '../planning/canonical';
+import type { Tool, TransactionalTool } from '../tools/tool';
+import { askPerson } from './ask-person';
 import type { ActivityDeps } from './deps';
+import { callOutside } from './outside-call';
 import { prepareCall, type Prepared } from './prepare-call';
-import { storable } from './storable';
-import { failureOf } from './thrown';
+import { contextOf, FailedTry, type Call } from './step-call';
 import {
-  attemptOf,
   beginEvents,
   complete,
   fail,
@@ -26,6 +28,8 @@ import {
   storedResult,
   type Start,
 } from './step-outcome';
+import { storable } from './storable';
+import { failureOf } from './thrown';
 
 /** Pauses before a step is tried again, milliseconds: doubled from the first to the longest. */
 const FIRST_PAUSE_MS = 250;
@@ -38,21 +42,6 @@ export interface Surroundings {
   /** Temporal's run id. */
   execution: string;
   cancelled: AbortSignal;
-}
-
-/** A call that is ready to be made. */
-interface Call {
-  start: Start;
-  tool: Tool;
-  input: Record<string, unknown>;
-  cancelled: AbortSignal;
-}
-
-/** A try that the tool or its output made fail; anything else that is thrown says nothing about the tool. */
-class FailedTry extends Error {
-  constructor(readonly failure: Failure) {
-    super(failure.message);
-  }
 }
 
 /** A try failed, which is stored, and another one follows. */
@@ -75,6 +64,7 @@ export async function useTool(
   const [step] = await readSteps(deps.db, ref.run_id, ref.plan_version, [ref.step_id]);
   if (step === undefined)
     throw new Error(`Run ${ref.run_id} has no step ${ref.step_id} in plan ${ref.plan_version}.`);
+  if (step.fence > 0) await closeAnswers(deps.db, ref);
   const tried = await tryStep(deps, ref, step, around);
   if (tried.status !== 'retrying') return tried;
   const { failure, pause_ms } = tried;
@@ -92,6 +82,7 @@ export async function useTool(
  *
  *   pure, instant          call, then one transaction; the first stored outcome wins
  *   pure, lane `tools`     a start takes a fence number first; every later write carries it
+ *   idempotent, unsafe     the same, and with the number it claims its effect; what is known of that is noted before the outcome
  *   transactional          the call, the checkpoint and the facts are one transaction under the lock of the step's row
  *
  * @param step its row, as it was read
@@ -102,8 +93,8 @@ export async function tryStep(
   ref: StepRef,
   step: StepRow,
   around: Surroundings,
-): Promise<StepResult | TryAgain> {
-  if (hasOutcome(step.status)) return settled(deps, ref, null);
+): Promise<StepResult | WaitingStep | TryAgain> {
+  if (hasOutcome(step.status) || step.status === 'waiting') return settled(deps, ref, null);
   if (isTerminal(step.run_status)) throw new Refusal('run_over', 'The run has already ended.');
 
   const tool = deps.tools.get(step.tool, step.tool_version);
@@ -121,59 +112,90 @@ async function begin(
   before: Start,
   { tool, input, input_hash }: Prepared & { kind: 'call' },
   around: Surroundings,
-): Promise<StepResult | TryAgain> {
+): Promise<StepResult | WaitingStep | TryAgain> {
   const { ref, step } = before;
-  let start: Start = { ...before, input, input_hash };
-  if (step.lane !== 'instant') {
-    const taken = await deps.db.transaction((tx) => takeStart(tx, start, around.execution));
-    if (taken === null) return settled(deps, ref, null);
-    start = taken;
-    if (taken.fence - 1 - taken.step.tries > LOST_STARTS) {
-      const message = `The worker was lost ${LOST_STARTS} times during this step.`;
-      return failed(deps, start, { code: 'worker_lost', message, step_id: ref.step_id });
+  const wanted = effectOf(before, tool, input);
+  const call: Call = {
+    start: { ...before, input, input_hash },
+    tool,
+    input,
+    idempotency_key: wanted.key,
+    effect: null,
+    cancelled: around.cancelled,
+  };
+  if (step.lane === 'instant') return attempt(deps, call);
+
+  const taken = await deps.db.transaction((tx) => takeStart(tx, call, wanted, around.execution));
+  if (taken === null) return settled(deps, ref, null);
+  const { start, claim } = taken;
+  if (start.fence - 1 - start.step.tries > LOST_STARTS) {
+    const message = `The worker was lost ${LOST_STARTS} times during this step.`;
+    return failed(deps, start, { code: 'worker_lost', message, step_id: ref.step_id });
+  }
+  switch (claim?.kind) {
+    case 'done': {
+      const output = { output: claim.output, duration_ms: 0, reused: true };
+      return settled(deps, ref, await complete(deps.db, start, output));
+    }
+    case 'unknown':
+      return settled(deps, ref, await askPerson(deps, start, cutOff(ref)));
+    default: {
+      const effect = claim === null ? null : { key: wanted.key, fence: start.fence };
+      return attempt(deps, { ...call, start, effect });
     }
   }
-  const call: Call = { start, tool, input, cancelled: around.cancelled };
+}
+
+/** Makes the call, and stores what came of it. */
+async function attempt(deps: ActivityDeps, call: Call): Promise<StepResult | WaitingStep | TryAgain> {
+  const { tool } = call;
+  deps.crashPoint('before_tool');
   try {
-    const written = tool.effect === 'transactional' ? inside(deps, call, tool) : ahead(deps, call, tool);
-    return await settled(deps, ref, await written);
+    const written =
+      tool.effect === 'transactional' ? inside(deps, call, tool) : callOutside(deps, call, tool);
+    const result = await settled(deps, call.start.ref, await written);
+    deps.crashPoint('after_checkpoint');
+    return result;
   } catch (error) {
-    if (error instanceof FailedTry) return afterFailure(deps, call, error.failure);
+    if (error instanceof FailedTry) return afterFailure(deps, call, error);
     throw error;
   }
 }
 
-/** Takes the number of this start and says that it began, and that an earlier one was lost where nobody could say so. */
-async function takeStart(tx: Tx, { step, ...rest }: Start, execution: string) {
+/** The effect that a step means to make. Also of tools that make none: a key of its own tells one call from another everywhere. */
+function effectOf({ ref, step }: Start, tool: Tool, input: unknown): EffectRef {
+  const { run_id, step_id } = ref;
+  const effect = { tenant: step.tenant, effect_scope: step.effect_scope, step_id, tool: tool.name };
+  return { ...effect, run_id, key: effectKey(effect, canonical(input)) };
+}
+
+/**
+ * Takes the number of this start, claims the effect of a tool that makes one elsewhere, and says that the start began, and that an earlier
+ * one was lost where nobody could say so.
+ */
+async function takeStart(
+  tx: Tx,
+  { start: { step, ...rest }, tool }: Call,
+  wanted: EffectRef,
+  execution: string,
+): Promise<{ start: Start & { fence: number }; claim: Claim | null } | null> {
   const taken = await takeFence(tx, rest.ref, execution);
   if (taken === null) return null;
   // The step as it was when the number was taken: another start may have come between the look and the lock.
   const start = { ...rest, step: { ...step, ...taken.before }, fence: taken.fence };
-  await append(tx, rest.ref.run_id, { attempt: step.attempt, events: beginEvents(start) });
-  return start;
-}
-
-/** A pure tool is called ahead of the one statement that stores what it gave. */
-async function ahead(
-  deps: ActivityDeps,
-  { start, tool, input, cancelled }: Call,
-  pure: OutsideTool,
-): Promise<StepResult | null> {
-  const began = performance.now();
-  const output = await tried(start, isInterruption, async () => {
-    const limits = { timeout_s: tool.timeout_s, cancelled };
-    return storable(
-      await callTool((signal) => pure.call(input, contextOf(start, signal)), limits),
-      start.step.rules.max_output_bytes,
-    );
-  });
-  return complete(deps.db, start, { output, duration_ms: Math.round(performance.now() - began) });
+  const claim =
+    tool.effect === 'idempotent' || tool.effect === 'unsafe'
+      ? await claimEffect(tx, wanted, taken.fence, tool.effect === 'unsafe')
+      : null;
+  const events = beginEvents(start, claim === null || claim.kind === 'call');
+  if (events.length > 0) await append(tx, rest.ref.run_id, { attempt: step.attempt, events });
+  return { start, claim };
 }
 
 /** A transactional tool is called inside the transaction, under the lock of the step's row: a second worker waits and finds the outcome. */
 function inside(
   deps: ActivityDeps,
-  { start, input, cancelled }: Call,
+  { start, input, cancelled: signal, idempotency_key }: Call,
   tool: TransactionalTool,
 ): Promise<StepResult | null> {
   return deps.db.transaction(async (tx) => {
@@ -181,58 +203,38 @@ function inside(
     // It ended, was cancelled or is another start's: a call now would have an effect of which no checkpoint tells.
     if (!isOpen(status) || fence !== (start.fence ?? fence)) return null;
     const began = performance.now();
-    const output = await tried(start, isNotTheTools, async () =>
-      storable(await tool.call(input, contextOf(start, cancelled), tx), start.step.rules.max_output_bytes),
+    const output = await triedInside(start, async () =>
+      storable(
+        await tool.call(input, contextOf(start, { signal, idempotency_key }), tx),
+        start.step.rules.max_output_bytes,
+      ),
     );
+    deps.crashPoint('after_tool');
     const written = await complete(tx, start, { output, duration_ms: Math.round(performance.now() - began) });
     if (written === null) throw new Refusal('superseded', 'A newer start of this step has taken over.');
     return written;
   });
 }
 
-function contextOf(start: Start, signal: AbortSignal): ToolContext {
-  const { ref, step } = start;
-  const { run_id, step_id } = ref;
-  return {
-    tenant: step.tenant,
-    user: step.user,
-    run_id,
-    step_id,
-    attempt: attemptOf(start),
-    signal,
-    idempotency_key: '',
-    progress: () => undefined,
-  };
-}
-
-/** What the tool throws becomes the failure of the try; what `passes` says is not its own is thrown on as it is. */
-async function tried<T>(
-  { ref }: Start,
-  passes: (thrown: unknown) => boolean,
-  act: () => Promise<T>,
-): Promise<T> {
+/** What the tool throws becomes the failure of the try. Only a tool that works on our Postgres may blame it: that is thrown on. */
+async function triedInside<T>({ ref }: Start, act: () => Promise<T>): Promise<T> {
   try {
     return await act();
   } catch (thrown) {
-    if (passes(thrown)) throw thrown;
-    throw new FailedTry({ ...failureOf(thrown), step_id: ref.step_id });
+    if (thrown instanceof Interrupted || isDatabaseError(thrown)) throw thrown;
+    const failure = { ...failureOf(thrown), step_id: ref.step_id };
+    throw new FailedTry(failure, { final: !isRetryable(failure.code), nothingDone: true });
   }
 }
-
-const isInterruption = (thrown: unknown) => thrown instanceof Interrupted;
-/** Only a tool that works on our Postgres may blame it: the ECONNREFUSED of any other is that of a server of its own. */
-const isNotTheTools = (thrown: unknown) => isInterruption(thrown) || isDatabaseError(thrown);
 
 /** Ends the step with the failure, or announces the next try. The count is a row: a lost worker or an absent database uses up none. */
 async function afterFailure(
   deps: ActivityDeps,
   { start, tool }: Call,
-  failure: Failure,
-): Promise<StepResult | TryAgain> {
+  { failure, final }: FailedTry,
+): Promise<StepResult | WaitingStep | TryAgain> {
   const { ref, step } = start;
-  if (!isRetryable(failure.code) || step.tries + 1 >= tool.max_attempts) {
-    return failed(deps, start, failure);
-  }
+  if (final || step.tries + 1 >= tool.max_attempts) return failed(deps, start, failure);
   const pause_ms = Math.min(FIRST_PAUSE_MS * 2 ** step.tries, LONGEST_PAUSE_MS);
   const next_at = new Date(Date.now() + pause_ms);
   const announced = await retry(deps.db, start, failure, next_at);
@@ -240,12 +242,21 @@ async function afterFailure(
   return { status: 'retrying', step_id: ref.step_id, failure, pause_ms };
 }
 
-async function failed(deps: ActivityDeps, start: Start, failure: Failure): Promise<StepResult> {
+function cutOff({ step_id }: StepRef): Failure {
+  const message = `${FAILURES.outcome_unknown.title}: an earlier call was cut off.`;
+  return { code: 'outcome_unknown', message, step_id };
+}
+
+async function failed(deps: ActivityDeps, start: Start, failure: Failure): Promise<StepResult | WaitingStep> {
   return settled(deps, start.ref, await deps.db.transaction((tx) => fail(tx, start, failure)));
 }
 
 /** What was written; where it was refused, the outcome that was there before. @throws Refusal `superseded` when a newer start is at work. */
-async function settled(deps: ActivityDeps, ref: StepRef, written: StepResult | null): Promise<StepResult> {
+async function settled(
+  deps: ActivityDeps,
+  ref: StepRef,
+  written: StepResult | WaitingStep | null,
+): Promise<StepResult | WaitingStep> {
   const result = written ?? (await storedResult(deps.db, ref, null));
   if (result === null) throw new Refusal('superseded', 'A newer start of this step has taken over.');
   return result;

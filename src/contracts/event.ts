@@ -3,6 +3,7 @@ import type { Finding, PlanDiff, PlanSource, Step } from './plan';
 import type { Degraded, Purpose, Spending, Usage } from './model';
 import type { Origin } from './origin';
 import type { RunStatus } from './run-status';
+import type { Elsewhere } from './elsewhere';
 import type { TimeLimit } from './ending';
 import type { Verdict } from './verdict';
 
@@ -50,7 +51,8 @@ export interface EventData {
     exhausted?: true;
     degraded?: Degraded;
   };
-  'step.started': { tool: string; version: string; attempt: number; input: unknown };
+  /** The input itself, or where it is read when it is large. */
+  'step.started': { tool: string; version: string; attempt: number; input?: unknown; input_ref?: Elsewhere };
   'step.progress': { attempt: number; ratio?: number; message?: string };
   'step.needs_attention': {
     attempt: number;
@@ -61,7 +63,8 @@ export interface EventData {
   };
   'step.resolved': { outcome: 'done' | 'not_done'; actor: string; reason: string };
   'step.retrying': { attempt: number; next_at: string; failure: Failure };
-  'step.completed': { output: unknown; duration_ms: number; reused: boolean };
+  /** The output itself, or where it is read when it is large. `reused`: it was there before, and no tool was called for it. */
+  'step.completed': { output?: unknown; output_ref?: Elsewhere; duration_ms: number; reused: boolean };
   'step.failed': { failure: Failure; attempts: number };
   'step.skipped': { reason: string };
   'step.cancelled': { reason: string };

@@ -86,8 +86,12 @@ export const ToolView = z
     effect: z.enum(TOOL_EFFECTS),
     lane: z.enum(TOOL_LANES),
     input_schema: z.record(z.string(), z.unknown()),
+    output_schema: z.record(z.string(), z.unknown()).nullable(),
     timeout_s: z.number(),
     max_attempts: z.number().int(),
+    non_retryable: z
+      .array(z.string())
+      .meta({ description: 'Errors after which it is not tried again, whatever its `max_attempts`.' }),
   })
   .meta({ id: 'Tool' });
 export type ToolView = z.infer<typeof ToolView>;

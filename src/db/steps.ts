@@ -26,6 +26,8 @@ export interface StepRow {
   spec: Step;
   fence: number;
   tries: number;
+  /** The run that first meant to make its effect. */
+  effect_scope: string;
   tenant: string;
   user: string | null;
   /** Attempt of the run. */
@@ -38,7 +40,7 @@ export interface StepRow {
 
 export function readSteps(db: Tx, run_id: string, plan_version: number, ids: string[]): Promise<StepRow[]> {
   return db.query<StepRow>(
-    `select s.id, s.status, s.title, s.tool, s.tool_version, s.lane, s.spec, s.fence, s.tries,
+    `select s.id, s.status, s.title, s.tool, s.tool_version, s.lane, s.spec, s.fence, s.tries, s.effect_scope,
        r.tenant, r."user", r.attempt, r.status as run_status, r.rules,
        (select coalesce(jsonb_object_agg(d.id, d.output), '{}') from steps d
         where d.run_id = s.run_id and d.plan_version = s.plan_version and d.id = any(s.needs) and d.status = 'completed') as outputs
@@ -82,9 +84,22 @@ export async function takeFence(
   return before === undefined ? null : { fence: before.fence + 1, before };
 }
 
+/** Whether a start is still the one that carries its step out; no newer one takes over before the transaction ends. */
+export async function holdsFence(
+  tx: Tx,
+  { run_id, plan_version, step_id }: StepRef,
+  fence: number,
+): Promise<boolean> {
+  const rows = await tx.query(
+    `select 1 from steps where run_id = $1 and plan_version = $2 and id = $3 and fence = $4 and status = 'running' for share`,
+    [run_id, plan_version, step_id, fence],
+  );
+  return rows.length > 0;
+}
+
 /** What a start of a step came to. Absent columns stay as they are. */
 export interface StepChange {
-  status: 'completed' | 'failed' | 'skipped' | 'retrying';
+  status: 'completed' | 'failed' | 'skipped' | 'retrying' | 'waiting';
   status_reason?: string;
   input?: unknown;
   input_hash?: string;
@@ -114,6 +129,23 @@ export async function writeStep(
     JSON.stringify(change),
   ]);
   return row!.written;
+}
+
+/** Ends the wait of a step for a person's answer: it may be written again, and a try has come to nothing. */
+export async function endWait(tx: Tx, { run_id, plan_version, step_id }: StepRef): Promise<void> {
+  await tx.query(
+    `update steps set status = 'retrying', status_reason = null, failure = null, tries = tries + 1
+     where run_id = $1 and plan_version = $2 and id = $3 and status = 'waiting'`,
+    [run_id, plan_version, step_id],
+  );
+}
+
+/** Whether steps of a run wait for a person's answer. Asked under `lockStepsOf`. */
+export async function someWait(tx: Tx, run_id: string): Promise<boolean> {
+  const rows = await tx.query(`select 1 from steps where run_id = $1 and status = 'waiting' limit 1`, [
+    run_id,
+  ]);
+  return rows.length > 0;
 }
 
 /**

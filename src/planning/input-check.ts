@@ -16,6 +16,7 @@ export interface InputProblem {
 }
 
 type CheckedTool = Pick<ToolCard, 'name' | 'version' | 'input_schema'>;
+type ReturningTool = Pick<ToolCard, 'name' | 'version' | 'output_schema'>;
 
 /** Checks inputs against the schemas of tools. */
 export interface InputCheck {
@@ -23,6 +24,8 @@ export interface InputCheck {
   (tool: CheckedTool, input: unknown): InputProblem[];
   /** An input of a plan: what depends on references is left to the time they are filled in. */
   planned(tool: CheckedTool, input: unknown): InputProblem[];
+  /** What a tool returned; anything is right where it has no schema for it. */
+  output(tool: ReturningTool, output: unknown): InputProblem[];
   /** How many schemas are kept compiled. */
   compiled(): number;
 }
@@ -62,18 +65,23 @@ export function createInputCheck(): InputCheck {
   });
   const compiled = new Map<string, ValidateFunction | null>();
 
-  const errorsOf = (tool: CheckedTool, input: unknown): ErrorObject[] | InputProblem => {
-    if (isTooDeep(input)) return { pointer: '', detail: `is nested deeper than ${MAX_DEPTH} levels` };
-    const key = JSON.stringify([tool.name, tool.version]);
+  const errorsBy = (
+    key: string,
+    schema: Record<string, unknown>,
+    value: unknown,
+  ): ErrorObject[] | InputProblem => {
+    if (isTooDeep(value)) return { pointer: '', detail: `is nested deeper than ${MAX_DEPTH} levels` };
     let validate = compiled.get(key);
     if (validate === undefined) {
-      validate = compile(ajv, tool.input_schema);
+      validate = compile(ajv, schema);
       compiled.set(key, validate);
     }
     if (validate === null)
       return { pointer: '', detail: 'cannot be checked: the schema of the tool is broken' };
-    return validate(input) ? [] : (validate.errors ?? []);
+    return validate(value) ? [] : (validate.errors ?? []);
   };
+  const errorsOf = ({ name, version, input_schema }: CheckedTool, input: unknown) =>
+    errorsBy(JSON.stringify([name, version]), input_schema, input);
 
   const checkInput = (tool: CheckedTool, input: unknown): InputProblem[] => {
     const errors = errorsOf(tool, input);
@@ -85,7 +93,12 @@ export function createInputCheck(): InputCheck {
     const errors = errorsOf(tool, isAsMeant ? input : unescapeLiterals(input));
     return Array.isArray(errors) ? problemsOf(withoutOpen(errors, input)) : [errors];
   };
-  return Object.assign(checkInput, { planned, compiled: () => compiled.size });
+  const output = ({ name, version, output_schema }: ReturningTool, value: unknown): InputProblem[] => {
+    if (output_schema === undefined) return [];
+    const errors = errorsBy(JSON.stringify([name, version, 'output']), output_schema, value);
+    return Array.isArray(errors) ? problemsOf(errors) : [errors];
+  };
+  return Object.assign(checkInput, { planned, output, compiled: () => compiled.size });
 }
 
 function compile(ajv: Ajv, schema: Record<string, unknown>): ValidateFunction | null {

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import { z } from 'zod';
-import type { PureTool, Tool } from './tool';
+import type { OutsideTool, Tool } from './tool';
 import { isVersion } from './version';
 
 /** Longest limit of one try that a pack may ask for, seconds. */
@@ -20,11 +20,19 @@ const PackedTool = z.object({
     ),
   version: z.string().max(50).refine(isVersion, 'must be a semantic version, such as 1.0.0'),
   description: z.string().min(1).max(2_000),
-  effect: z.literal('pure', 'must be `pure`: only built-in tools take part in transactions'),
+  // Whoever says nothing has said nothing about repetitions: it is called at most once.
+  effect: z
+    .enum(
+      ['pure', 'idempotent', 'unsafe'],
+      'must be `pure`, `idempotent` or `unsafe`: only built-in tools take part in transactions',
+    )
+    .default('unsafe'),
   input_schema: z.looseObject({ type: z.literal('object', 'must be `object`: the input of a tool is one') }),
+  output_schema: z.looseObject({}).optional(),
   timeout_s: z.number().positive().max(MAX_TIMEOUT_S),
   max_attempts: z.number().int().min(1).max(MAX_ATTEMPTS),
-  call: z.custom<PureTool['call']>((value) => typeof value === 'function', 'must be a function'),
+  non_retryable: z.array(z.string().min(1).max(200)).max(50).optional(),
+  call: z.custom<OutsideTool['call']>((value) => typeof value === 'function', 'must be a function'),
 });
 
 /**
@@ -44,10 +52,12 @@ export function loadToolPack(path: string): Tool[] {
     const checked = PackedTool.safeParse(tool);
     if (!checked.success)
       throw new Error(`The tool pack ${path} is refused: ${wrongIn(tool, index, checked.error)}.`);
-    const { call, ...card } = checked.data;
+    const { call, output_schema, non_retryable, ...card } = checked.data;
     // Called on the tool itself: it may be an instance of a class that needs its `this`.
-    const packed: PureTool = {
+    const packed: OutsideTool = {
       ...card,
+      ...(output_schema && { output_schema }),
+      ...(non_retryable && { non_retryable }),
       lane: 'tools',
       call: (input, context) => call.call(tool, input, context),
     };

@@ -23,7 +23,7 @@ export interface Registry {
 
 /**
  * Puts tools under their names; a tool may be there in several versions, of which a run keeps the one it was planned with.
- * @throws Error when a name and version come twice, or a version is none.
+ * @throws Error when a name and version come twice, a version is none, or a tool with effects elsewhere would be instant.
  */
 export function createRegistry(tools: readonly Tool[]): Registry {
   // A Map, so that `constructor` is no tool. Newest version first.
@@ -34,6 +34,9 @@ export function createRegistry(tools: readonly Tool[]): Registry {
       throw new Error(
         `The tool ${name} has the version "${version}". Use a semantic version, such as 1.0.0.`,
       );
+    }
+    if (tool.lane === 'instant' && (tool.effect === 'idempotent' || tool.effect === 'unsafe')) {
+      throw new Error(`The tool ${name} ${version} makes effects elsewhere: give it the lane \`tools\`.`);
     }
     const others = byName.get(name) ?? [];
     if (others.some((other) => other.version === version)) {
@@ -69,5 +72,10 @@ export function createRegistry(tools: readonly Tool[]): Registry {
 /** Field by field: a tool may hold more than its card, and cards are sent and stored. */
 function cardOf(tool: Tool): ToolCard {
   const { name, version, description, effect, lane, input_schema, timeout_s, max_attempts } = tool;
-  return { name, version, description, effect, lane, input_schema, timeout_s, max_attempts };
+  const { output_schema, non_retryable } = tool;
+  return {
+    ...{ name, version, description, effect, lane, input_schema, timeout_s, max_attempts },
+    ...(output_schema && { output_schema }),
+    ...(non_retryable && { non_retryable }),
+  };
 }

@@ -31,8 +31,8 @@ export async function bundleWorkflows({ outFile }: { outFile: string }): Promise
 function sourceHash(): string {
   const hash = createHash('sha256').update(readFileSync(require.resolve('@temporalio/worker/package.json')));
   for (const folder of SOURCES) {
-    for (const name of readdirSync(folder).sort()) {
-      hash.update(name).update(readFileSync(join(folder, name)));
+    for (const name of readdirSync(folder, { encoding: 'utf8', recursive: true }).sort()) {
+      if (name.endsWith('.ts')) hash.update(name).update(readFileSync(join(folder, name)));
     }
   }
   return hash.digest('hex');

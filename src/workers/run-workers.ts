@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { NativeConnection, Runtime, type RuntimeOptions, type Worker } from '@temporalio/worker';
 import { createActivities } from '../activities';
 import type { Config } from '../config';
+import type { CrashPoint } from '../contracts/crash-point';
 import { connectionOptions, openDatabase, type Database } from '../db/database';
 import { createInputCheck } from '../planning/input-check';
 import { Reconciler } from '../runs/reconcile';
@@ -45,7 +46,13 @@ export async function runWorkers(
     caches: { input_schemas: checkInput.compiled },
     models: () => brain.pool?.states() ?? Promise.resolve([]),
   });
-  const activities = createActivities({ db, tools, checkInput, ...brain.parts });
+  const activities = createActivities({
+    db,
+    tools,
+    checkInput,
+    ...brain.parts,
+    crashPoint: crashAt(config.LONGHAUL_CRASH_POINT),
+  });
   const workers = await Promise.all(
     config.LONGHAUL_ROLES.map((role) =>
       createWorker(role, {
@@ -134,4 +141,11 @@ function startReconciler(
 
 function shutDown(worker: Worker): void {
   if (worker.getState() === 'RUNNING') worker.shutdown();
+}
+
+/** Ends the process as a crash does when it comes to the point that the settings name, if they name one. */
+function crashAt(set: CrashPoint | undefined): (point: CrashPoint) => void {
+  return (point) => {
+    if (point === set) process.kill(process.pid, 'SIGKILL');
+  };
 }

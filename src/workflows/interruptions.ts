@@ -78,17 +78,7 @@ export function listen({ run_id, rules, deadline_at_ms }: RunInput): Interruptio
   }
 
   async function watchDeadline(): Promise<void> {
-    let until = deadline_at_ms;
-    for (;;) {
-      await sleep(Math.max(1, until + waits.ms() - Date.now()));
-      if (waits.underWay()) {
-        await condition(() => !waits.underWay());
-        continue;
-      }
-      // A Reset goes on with the input of the start, and gave the run time anew. Asked only of runs that are late.
-      if (patched('deadline-is-asked')) until = (await readWishes({ run_id })).deadline_at_ms;
-      if (until + waits.ms() <= Date.now()) break;
-    }
+    await deadlineOver({ run_id, deadline_at_ms }, waits);
     interrupt({ status: 'timed_out', limit: { kind: 'max_duration_s', value: rules.max_duration_s } });
   }
 
@@ -109,6 +99,24 @@ export function listen({ run_id, rules, deadline_at_ms }: RunInput): Interruptio
       }
     },
   };
+}
+
+/** Resolves when the time of a run is over, without what it waited for people. */
+async function deadlineOver(
+  { run_id, deadline_at_ms }: Pick<RunInput, 'run_id' | 'deadline_at_ms'>,
+  waits: Waits,
+): Promise<void> {
+  let until = deadline_at_ms;
+  for (;;) {
+    await sleep(Math.max(1, until + waits.ms() - Date.now()));
+    if (waits.underWay()) {
+      await condition(() => !waits.underWay());
+      continue;
+    }
+    // A Reset goes on with the input of the start, and gave the run time anew. Asked only of runs that are late.
+    if (patched('deadline-is-asked')) until = (await readWishes({ run_id })).deadline_at_ms;
+    if (until + waits.ms() <= Date.now()) return;
+  }
 }
 
 /** How long a run has waited for people; several questions at once are one wait. */

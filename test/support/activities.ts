@@ -8,7 +8,7 @@ import type { Database } from '../../src/db/database';
 import { createInputCheck } from '../../src/planning/input-check';
 import { builtInTools } from '../../src/tools/built-in';
 import { createRegistry } from '../../src/tools/registry';
-import type { PureTool, Tool, TransactionalTool } from '../../src/tools/tool';
+import type { OutsideTool, PureTool, Tool, TransactionalTool } from '../../src/tools/tool';
 import { fakeJudge, fakePlanner, fakeWriter } from './fakes';
 import { newRun } from './runs';
 
@@ -46,6 +46,7 @@ export function depsWith(db: Database, tools: Tool[] = [], brain: Partial<Activi
     judge: fakeJudge(),
     writer: fakeWriter(),
     minds: null,
+    crashPoint: () => undefined,
     ...brain,
   };
 }
@@ -71,14 +72,36 @@ export async function plannedRun(
 /** Nobody stops it. */
 export const NEVER = new AbortController().signal;
 
-/** Carries a step of plan 1 out. */
-export function use(
+/** Carries a step of plan 1 out, which ends. */
+export async function use(
   deps: ActivityDeps,
   run_id: string,
   step_id: string,
   cancelled: AbortSignal = NEVER,
 ): Promise<StepResult> {
+  const result = await start(deps, run_id, step_id, cancelled);
+  if (result.status === 'waiting') throw new Error(`Step ${step_id} waits for a person.`);
+  return result;
+}
+
+/** Starts a step of plan 1, which ends or waits for a person. */
+export function start(
+  deps: ActivityDeps,
+  run_id: string,
+  step_id: string,
+  cancelled: AbortSignal = NEVER,
+): ReturnType<typeof useTool> {
   return useTool(deps, { run_id, plan_version: 1, step_id }, { execution: 'execution', cancelled });
+}
+
+/** A tool in the lane `tools` with effects elsewhere. */
+export function outside(
+  effect: 'idempotent' | 'unsafe',
+  name: string,
+  call: OutsideTool['call'],
+  more: Partial<OutsideTool> = {},
+): OutsideTool {
+  return { ...traits, lane: 'tools', effect, name, call, ...more };
 }
 
 export async function stepOf(

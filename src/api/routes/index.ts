@@ -14,6 +14,7 @@ import { metrics } from './metrics';
 import { getApiKey, listApiKeys } from './read-api-keys';
 import { readEvents } from './read-events';
 import { getPlan, getStep, listPlans, listSteps, listVerdicts } from './read-rounds';
+import { resolveStep } from './resolve-step';
 import { revokeApiKey } from './revoke-api-key';
 import { rotateApiKey } from './rotate-api-key';
 import { startRun, streamRun } from './start-run';
@@ -37,6 +38,7 @@ export function routesOf(deps: ApiDeps): Route[] {
     getPlan(),
     listSteps(),
     getStep(),
+    resolveStep(deps),
     listVerdicts(),
     listTools(deps),
     getTool(deps),

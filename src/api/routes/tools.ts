@@ -38,5 +38,5 @@ export function getTool({ tools: { catalogue } }: ApiDeps) {
 }
 
 function viewOf(card: ToolCard, versions: string[]): ToolView {
-  return { object: 'tool', ...card, versions };
+  return { object: 'tool', output_schema: null, non_retryable: [], ...card, versions };
 }

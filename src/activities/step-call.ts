@@ -1,0 +1,46 @@
+import type { Failure } from '../contracts/failure';
+import type { Tool, ToolContext } from '../tools/tool';
+import { attemptOf, type Start } from './step-outcome';
+
+/** A call that is ready to be made. */
+export interface Call {
+  start: Start;
+  tool: Tool;
+  input: Record<string, unknown>;
+  idempotency_key: string;
+  /** The effect it claims; null where its tool makes none outside of Postgres. */
+  effect: { key: string; fence: number } | null;
+  cancelled: AbortSignal;
+}
+
+/** A try that the tool or its output made fail; anything else that is thrown says nothing about the tool. */
+export class FailedTry extends Error {
+  /** Whether another try is of no use. */
+  readonly final: boolean;
+  /** Whether the tool says that it has done nothing. */
+  readonly nothingDone: boolean;
+
+  constructor(
+    readonly failure: Failure,
+    { final, nothingDone }: { final: boolean; nothingDone: boolean },
+  ) {
+    super(failure.message);
+    this.final = final;
+    this.nothingDone = nothingDone;
+  }
+}
+
+/** What a tool is told of its surroundings. */
+export function contextOf(
+  start: Start,
+  {
+    signal,
+    idempotency_key,
+    progress = () => undefined,
+  }: Pick<ToolContext, 'signal' | 'idempotency_key'> & { progress?: ToolContext['progress'] | undefined },
+): ToolContext {
+  const { ref, step } = start;
+  const { run_id, step_id } = ref;
+  const { tenant, user } = step;
+  return { tenant, user, run_id, step_id, attempt: attemptOf(start), idempotency_key, signal, progress };
+}

@@ -1,0 +1,34 @@
+import { Refusal } from '../../contracts/refusal';
+import { ResolveStep } from '../../contracts/restart';
+import { StepView } from '../../contracts/round-views';
+import { readStepViews } from '../../db/round-views';
+import { resolveStep as resolve } from '../../runs/resolve';
+import type { ApiDeps } from '../deps';
+import { route } from '../route';
+import { requireRun } from './get-run';
+
+export function resolveStep({ tools, checkInput, workflows, log }: ApiDeps) {
+  return route({
+    method: 'post',
+    path: '/v1/runs/{id}/steps/{step}/resolve',
+    operation: 'resolveStep',
+    summary: 'Answers whether the effect of a step happened that nobody else knows of.',
+    scope: 'runs:write',
+    body: ResolveStep,
+    replies: { 200: { description: 'The step as it goes on.', schema: StepView } },
+    failures: ['not_found', 'invalid_state'],
+    async handle({ req, res, body: said, caller: { id: actor, tenant }, records }) {
+      const { id: run_id } = await requireRun(records, tenant, req.params.id);
+      const step_id = String(req.params.step);
+      const onNotWoken = (run_id: string, err: unknown) =>
+        log.warn({ run_id, err }, 'The workflow could not be woken; it is woken later.');
+      await resolve(
+        { records, workflows, tools: tools.catalogue, checkInput, onNotWoken },
+        { tenant, run_id, step_id, actor, said },
+      );
+      const [step] = await readStepViews(records, tenant, run_id, step_id);
+      if (step === undefined) throw new Refusal('not_found', 'The run has no such step.');
+      res.json(step);
+    },
+  });
+}

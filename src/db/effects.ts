@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto';
+import type { Tx } from './tx';
+
+// Effects that tools make elsewhere. A row is `started` before the call and `done` after it; what is still `started` when a later try
+// comes was cut off, and nobody here knows whether it happened.
+
+/** Which effect a step means to make. */
+export interface EffectRef {
+  /** 64 hexadecimal digits: the same effect has the same key, whichever try or restart means to make it. */
+  key: string;
+  tenant: string;
+  /** The run that first meant to make it. */
+  effect_scope: string;
+  step_id: string;
+  run_id: string;
+  tool: string;
+}
+
+/** How an effect stands when a try is about to make it. */
+export type Claim =
+  /** Nothing is known of it, or its server knows the key: the tool may be called. */
+  | { kind: 'call' }
+  /** It was made, and this is what the tool returned. */
+  | { kind: 'done'; output: unknown }
+  /** An earlier try was cut off while it made it. */
+  | { kind: 'unknown' };
+
+/** The key of an effect. No attempt, Temporal run id, tool version or time is in it. @param input canonical JSON of the filled-in input */
+export function effectKey(effect: Omit<EffectRef, 'key' | 'run_id'>, input: string): string {
+  const { tenant, effect_scope, step_id, tool } = effect;
+  return createHash('sha256')
+    .update(JSON.stringify([tenant, effect_scope, step_id, tool, input]))
+    .digest('hex');
+}
+
+/**
+ * Claims an effect for a start of its step, in the transaction that takes the start's number; from then on writes of older starts are refused.
+ * @param once the tool must not be called when an earlier start may have made it, whatever its input was
+ */
+export async function claimEffect(
+  tx: Tx,
+  { key, tenant, effect_scope, step_id, run_id, tool }: EffectRef,
+  fence: number,
+  once: boolean,
+): Promise<Claim> {
+  const earlier = await tx.query<{ key: string; kept: boolean; output: unknown }>(
+    `select key, status = 'done' and output is not null as kept, output from effects
+     where effect_scope = $1 and step_id = $2 for update`,
+    [effect_scope, step_id],
+  );
+  const same = earlier.find((effect) => effect.key === key);
+  if (same?.kept === true) return { kind: 'done', output: same.output };
+  if (once && earlier.length > 0) {
+    await tx.query(
+      `update effects set fence = $3, status = case status when 'started' then 'unknown' else status end
+       where effect_scope = $1 and step_id = $2`,
+      [effect_scope, step_id, fence],
+    );
+    return { kind: 'unknown' };
+  }
+  await tx.query(
+    `insert into effects (key, tenant, effect_scope, step_id, run_id, tool, fence, status)
+     values ($1, $2, $3, $4, $5, $6, $7, 'started')
+     on conflict (key) do update set run_id = excluded.run_id, fence = excluded.fence`,
+    [key, tenant, effect_scope, step_id, run_id, tool, fence],
+  );
+  return { kind: 'call' };
+}
+
+/** Notes that a call was made and what it returned, nothing where that cannot be kept; unless a newer start has claimed the effect. */
+export async function noteDone(
+  tx: Tx,
+  key: string,
+  fence: number,
+  returned: { output?: unknown },
+): Promise<void> {
+  await tx.query(
+    `update effects set status = 'done', output = $3, done_at = clock_timestamp()
+     where key = $1 and fence = $2 and status = 'started'`,
+    [key, fence, 'output' in returned ? JSON.stringify(returned.output) : null],
+  );
+}
+
+/** Notes that a call was cut off, so that nobody here knows whether it was made; unless a newer start has claimed the effect. */
+export async function noteUnknown(tx: Tx, key: string, fence: number): Promise<void> {
+  await tx.query(
+    `update effects set status = 'unknown' where key = $1 and fence = $2 and status = 'started'`,
+    [key, fence],
+  );
+}
+
+/** Forgets an effect of which the tool itself says that nothing was done; unless a newer start has claimed it. */
+export async function noteNotDone(tx: Tx, key: string, fence: number): Promise<void> {
+  await tx.query(`delete from effects where key = $1 and fence = $2 and status = 'started'`, [key, fence]);
+}
+
+/** Stores what a person says of a step's effects: they happened, with this output, or they did not. */
+export async function settleEffects(
+  tx: Tx,
+  { effect_scope, step_id }: Pick<EffectRef, 'effect_scope' | 'step_id'>,
+  said: { happened: true; output: unknown } | { happened: false },
+): Promise<void> {
+  if (said.happened)
+    await tx.query(
+      `update effects set status = 'done', output = $3, done_at = clock_timestamp() where effect_scope = $1 and step_id = $2`,
+      [effect_scope, step_id, JSON.stringify(said.output)],
+    );
+  else
+    await tx.query('delete from effects where effect_scope = $1 and step_id = $2', [effect_scope, step_id]);
+}
