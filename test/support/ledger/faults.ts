@@ -39,14 +39,18 @@ export async function zombie(stage: Stage): Promise<Outcomes> {
   stage.runs = await stage.startRuns();
   const tools = await stage.startTools();
   await todos.release();
-  await settleAll(stage, runs);
+  const before = await settleAll(stage, runs);
   for (const { process } of old) process.kill('SIGCONT');
   await ledger.release();
   // A worker that stops lets its calls end: once it is gone, the old one has said all that it had to say.
   await Promise.all(old.map((worker) => worker.stop()));
-  const outcomes = await settleAll(stage, runs);
+  const after = await settleAll(stage, runs);
   await tools.stop();
-  return outcomes;
+  const outcomes = Object.entries(after).map(([effect, outcome]) => {
+    const { resolved } = before[effect as EffectClass]!;
+    return [effect, { ...outcome, resolved }] as const;
+  });
+  return Object.fromEntries(outcomes);
 }
 
 /** What the ledger, or Postgres, has done is not heard of. */

@@ -41,7 +41,12 @@ export interface Stage {
 
 export async function startStage(options: SystemOptions = {}): Promise<Stage> {
   const packs = ['tool-pack.ts', 'ledger-tools.ts'].map((file) => join(__dirname, '..', file));
-  const settings = { LONGHAUL_TOOL_PACKS: packs.join(','), LONGHAUL_ROLES: 'runs,llm', ...options.settings };
+  const settings = {
+    LONGHAUL_TOOL_PACKS: packs.join(','),
+    LONGHAUL_ROLES: 'runs,llm',
+    LOG_LEVEL: 'error',
+    ...options.settings,
+  };
   const [ledger, system] = await Promise.all([startLedger(), startSystem({ ...options, settings })]);
   return {
     system,
@@ -76,16 +81,13 @@ async function settle(system: System, ledger: Ledger, id: string, effect: Effect
     run = await stopped();
   }
   const { hits, effects } = totalsOf(ledger.hitsOf(id));
-  const made = effect === 'transactional' ? { hits: null, effects: await todosOf(system, id) } : { hits, effects };
+  const made =
+    effect === 'transactional' ? { hits: null, effects: await todosOf(system, id) } : { hits, effects };
   return { ...made, resolved, status: run.status, events: await system.events(id) };
 }
 
 /** Answers the question whether the effect of the run's step happened. */
-export async function resolve(
-  system: System,
-  run_id: string,
-  outcome: 'done' | 'not_done',
-): Promise<void> {
+export async function resolve(system: System, run_id: string, outcome: 'done' | 'not_done'): Promise<void> {
   const body = JSON.stringify({ outcome, reason: 'The ledger says so.' });
   const reply = await system.request(`/v1/runs/${run_id}/steps/${STEP}/resolve`, { method: 'POST', body });
   if (!reply.ok) throw new Error(`${reply.status}: ${await reply.text()}`);
@@ -110,7 +112,9 @@ export function heldHits(ledger: Ledger, run_ids: readonly string[]): Promise<bo
 }
 
 /** Holds the table of todos, so that a tool that adds one waits in its transaction, until the returned function is called. */
-export async function holdTodos(url: string): Promise<{ waited: () => Promise<void>; release: () => Promise<void> }> {
+export async function holdTodos(
+  url: string,
+): Promise<{ waited: () => Promise<void>; release: () => Promise<void> }> {
   const client = new Client({ connectionString: url });
   client.on('error', () => undefined); // the server may go away under it
   await client.connect();
@@ -134,7 +138,7 @@ export async function triedInVain(run_ids: readonly string[]): Promise<void> {
     const { workflow } = new TemporalClient({ connection });
     const failed = async (id: string) => {
       const { raw } = await workflow.getHandle(id).describe();
-      return raw.pendingActivities?.some(({ lastFailure }) => lastFailure != null) === true;
+      return raw.pendingActivities?.some(({ lastFailure }) => Boolean(lastFailure)) === true;
     };
     for (const id of run_ids) await eventually(() => failed(id), { what: `a try of ${id} to fail` });
   } finally {
