@@ -4,7 +4,7 @@ import { createApiKey } from '../../src/db/api-keys';
 import type { Records } from '../../src/db/database';
 import type { Tx } from '../../src/db/tx';
 import { startApiServer, type ApiServer, type RequestOptions } from '../support/api-server';
-import { depsWith, plannedRun } from '../support/activities';
+import { depsWith, outside, plannedRun, start } from '../support/activities';
 import { everything } from '../support/everything';
 import { COMPLETED } from '../support/runs';
 import { eventually } from '../support/eventually';
@@ -12,6 +12,9 @@ import { openWs, told } from '../support/stream-readers';
 
 /** Ids that nothing has. */
 const UNKNOWN = { run: 'run_01ARZ3NDEKTSV4RRFFQ69G5FAV', key: 'key_01ARZ3NDEKTSV4RRFFQ69G5FAV' };
+
+/** A tool of which nobody hears whether it took effect. */
+const UNHEARD = outside('unsafe', 'unheard', () => Promise.reject(new Error('socket hang up')));
 
 /** How a route with ids in its address is asked for something of the own tenant, so that it succeeds. */
 interface Fixture {
@@ -21,6 +24,8 @@ interface Fixture {
   ids?: Record<string, string>;
   /** The run is still at work. */
   running?: boolean;
+  /** The step `one` waits for an answer. */
+  asking?: boolean;
   /** Ways to ask, of which only the first may change the run. */
   asks: RequestOptions[];
 }
@@ -53,6 +58,15 @@ const FIXTURES: Record<string, Fixture | 'open'> = {
   'get /v1/runs/{id}/plans/{version}': { ids: { version: '1' }, asks: [{}] },
   'get /v1/runs/{id}/steps': { asks: [{}] },
   'get /v1/runs/{id}/steps/{step}': { ids: { step: 'one' }, asks: [{}] },
+  'post /v1/runs/{id}/steps/{step}/resolve': {
+    ids: { step: 'one' },
+    running: true,
+    asking: true,
+    asks: [
+      { body: { outcome: 'done', reason: 'I saw it' } },
+      { body: { outcome: 'not_done', reason: 'I did not' } },
+    ],
+  },
   'get /v1/runs/{id}/verdicts': { asks: [{}] },
   'get /v1/api-keys/{id}': { of: 'key', asks: [{}] },
   'delete /v1/api-keys/{id}': { of: 'key', asks: [{}] },
@@ -96,10 +110,12 @@ const routes = () => routesOf(api.deps).filter(({ path }) => path.includes('{'))
 const nameOf = ({ method, path }: { method: string; path: string }) => `${method} ${path}`;
 
 /** A key, or a run, of the own tenant: with a plan, and ended unless it is to be at work. */
-async function ownId({ of, running = false }: Fixture): Promise<string> {
+async function ownId({ of, running = false, asking = false }: Fixture): Promise<string> {
   if (of === 'key') return (await createApiKey(api.database.db, 'tenant_own', 'mine')).id;
-  const steps = [{ id: 'one', tool: 'calculator', input: { expression: '1' } }];
-  const run_id = await plannedRun(depsWith(api.database.db), steps, { tenant: 'tenant_own' });
+  const deps = depsWith(api.database.db, [UNHEARD]);
+  const one = asking ? { tool: 'unheard' } : { tool: 'calculator', input: { expression: '1' } };
+  const run_id = await plannedRun(deps, [{ id: 'one', ...one }], { tenant: 'tenant_own' });
+  if (asking) await start(deps, run_id, 'one');
   if (running) await api.workflows.start({ id: run_id } as never);
   else await api.append(run_id, [COMPLETED], { status: 'completed', finished_at: new Date().toISOString() });
   return run_id;

@@ -2,6 +2,7 @@ import { wholeList } from '../../contracts/list';
 import { Refusal } from '../../contracts/refusal';
 import { PlanList, PlanView, StepList, StepView, VerdictList } from '../../contracts/round-views';
 import { STEP_ID } from '../../contracts/plan';
+import type { Tx } from '../../db/tx';
 import { readPlanViews, readStepViews, readVerdictViews } from '../../db/round-views';
 import { route } from '../route';
 import { requireRun } from './get-run';
@@ -68,10 +69,7 @@ export function getStep() {
     failures: ['not_found'],
     async handle({ req, res, caller: { tenant }, records }) {
       const { id } = await requireRun(records, tenant, req.params.id);
-      const step_id = String(req.params.step);
-      const [step] = STEP_ID.test(step_id) ? await readStepViews(records, tenant, id, step_id) : [];
-      if (step === undefined) throw new Refusal('not_found', 'The run has no such step.');
-      res.json(step);
+      res.json(await requireStep(records, tenant, id, req.params.step));
     },
   });
 }
@@ -91,4 +89,17 @@ export function listVerdicts() {
       res.json(wholeList(verdicts, ({ plan_version }) => String(plan_version)));
     },
   });
+}
+
+/** A step of a run. @throws Refusal `not_found` */
+export async function requireStep(
+  records: Tx,
+  tenant: string,
+  run_id: string,
+  id: unknown,
+): Promise<StepView> {
+  const isId = typeof id === 'string' && STEP_ID.test(id);
+  const [step] = isId ? await readStepViews(records, tenant, run_id, id) : [];
+  if (step === undefined) throw new Refusal('not_found', 'The run has no such step.');
+  return step;
 }

@@ -1,11 +1,10 @@
-import { Refusal } from '../../contracts/refusal';
 import { ResolveStep } from '../../contracts/restart';
 import { StepView } from '../../contracts/round-views';
-import { readStepViews } from '../../db/round-views';
 import { resolveStep as resolve } from '../../runs/resolve';
 import type { ApiDeps } from '../deps';
 import { route } from '../route';
 import { requireRun } from './get-run';
+import { requireStep } from './read-rounds';
 
 export function resolveStep({ tools, checkInput, workflows, log }: ApiDeps) {
   return route({
@@ -19,16 +18,14 @@ export function resolveStep({ tools, checkInput, workflows, log }: ApiDeps) {
     failures: ['not_found', 'invalid_state'],
     async handle({ req, res, body: said, caller: { id: actor, tenant }, records }) {
       const { id: run_id } = await requireRun(records, tenant, req.params.id);
-      const step_id = String(req.params.step);
+      const { id: step_id } = await requireStep(records, tenant, run_id, req.params.step);
       const onNotWoken = (run_id: string, err: unknown) =>
         log.warn({ run_id, err }, 'The workflow could not be woken; it is woken later.');
       await resolve(
         { records, workflows, tools: tools.catalogue, checkInput, onNotWoken },
         { tenant, run_id, step_id, actor, said },
       );
-      const [step] = await readStepViews(records, tenant, run_id, step_id);
-      if (step === undefined) throw new Refusal('not_found', 'The run has no such step.');
-      res.json(step);
+      res.json(await requireStep(records, tenant, run_id, step_id));
     },
   });
 }

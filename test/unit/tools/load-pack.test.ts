@@ -63,7 +63,7 @@ describe('a tool pack', () => {
     [
       'transactional',
       "effect: 'transactional',",
-      'effect: must be `pure`: only built-in tools take part in transactions',
+      'effect: must be `pure`, `idempotent` or `unsafe`: only built-in tools take part in transactions',
     ],
     ['upper-case', "name: 'Mail',", 'name: must be lower case'],
     ['version', "version: '1.0',", 'version: must be a semantic version'],
