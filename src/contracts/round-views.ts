@@ -3,7 +3,7 @@ import { listOf } from './list';
 import { Finding, PLAN_SOURCES, Step } from './plan';
 import { Failure } from './problem';
 import { STEP_STATUSES } from './run-status';
-import { TOOL_EFFECTS, TOOL_LANES } from './tool';
+import { EFFECT_STATUSES, TOOL_EFFECTS, TOOL_LANES } from './tool';
 import { Verdict } from './verdict';
 
 /** A plan of a run as clients see it: what was drafted in a round, and what became of it. */
@@ -46,6 +46,12 @@ export const StepView = z
     tool_version: z.string(),
     lane: z.enum(TOOL_LANES),
     effect: z.enum(TOOL_EFFECTS),
+    effect_status: z
+      .enum(EFFECT_STATUSES)
+      .nullable()
+      .meta({
+        description: '`started`: a call is under way, or was cut off; `unknown`: only a person can say.',
+      }),
     needs: z.array(z.string()),
     status: z.enum(STEP_STATUSES),
     status_reason: z.string().nullable(),

@@ -9,6 +9,9 @@
 export const TOOL_EFFECTS = ['pure', 'transactional', 'idempotent', 'unsafe'] as const;
 export type ToolEffect = (typeof TOOL_EFFECTS)[number];
 
+/** What is known of an effect that a step makes elsewhere. */
+export const EFFECT_STATUSES = ['started', 'done', 'unknown'] as const;
+
 /** Where a step runs: `instant` ends within a second, on the `runs` worker; `tools` is an activity of its own with heartbeats. */
 export const TOOL_LANES = ['instant', 'tools'] as const;
 export type ToolLane = (typeof TOOL_LANES)[number];

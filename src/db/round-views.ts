@@ -32,7 +32,9 @@ export async function readStepViews(
   id: string | null = null,
 ): Promise<StepView[]> {
   const rows = await db.query<Row<StepView>>(
-    `select 'step' as object, id, run_id, plan_version, position, title, tool, tool_version, lane, effect, needs, status,
+    `select 'step' as object, id, run_id, plan_version, position, title, tool, tool_version, lane, effect,
+       (select e.status from effects e where e.effect_scope = steps.effect_scope and e.step_id = steps.id
+        order by e.created_at desc limit 1) as effect_status, needs, status,
        status_reason, input, output, failure, tries, reused, started_at, finished_at, duration_ms
      from steps where tenant = $1 and run_id = $2 and ($3::text is null or id = $3)
        and plan_version = (select coalesce(r.plan_version, (select max(version) from plans where run_id = r.id))

@@ -43,6 +43,6 @@ describe('POST /v1/runs/{id}/steps/{step}/resolve', () => {
     await problemIn(await resolve(run_id, { outcome: 'not_done', reason: 'x' }, 'two'), 'not_found');
     await problemIn(await resolve(run_id, { outcome: 'not_done', reason: 'x' }, '%00'), 'not_found');
     const step = await api.request(`/v1/runs/${run_id}/steps/one`);
-    expect(await step.json()).toMatchObject({ status: 'waiting' });
+    expect(await step.json()).toMatchObject({ status: 'waiting', effect_status: 'unknown' });
   });
 });

@@ -4,7 +4,7 @@ import type { Activities, Chain } from '../../src/activities';
 import type { Ending } from '../../src/contracts/ending';
 import type { OutlineStep } from '../../src/contracts/outline';
 import type { Rules } from '../../src/contracts/rules';
-import type { StepResult } from '../../src/contracts/step-result';
+import type { StepResult, Wishes } from '../../src/contracts/step-result';
 import type { StepRef } from '../../src/db/steps';
 import { LOOK, RUN_WORKFLOW, queueOf, type RunInput } from '../../src/workflows/messages';
 import { isInstant, startable, stopsRun } from '../../src/workflows/schedule';
@@ -115,6 +115,13 @@ export function step(id: string, more: Partial<OutlineStep> = {}): OutlineStep {
 }
 
 export const quiet = { wish: null };
+/** What a run is told that asks what is wished of it: nothing, and that its time is over. */
+export const wishes = (more: Partial<Wishes> = {}): Wishes => ({
+  ...quiet,
+  waiting: [],
+  deadline_at_ms: 0,
+  ...more,
+});
 export const drafted = (...steps: OutlineStep[]) => ({
   draftPlan: ({ round }: { round: number }) => ({
     status: 'drafted',

@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { Outline } from '../../src/contracts/outline';
 import { eventually } from '../support/eventually';
-import { Stage, closing, ends, instant, quiet, step } from '../support/story';
+import { Stage, closing, ends, instant, quiet, step, wishes } from '../support/story';
 
 const outline = (plan_version: number): Outline => ({ plan_version, steps: [step('a')], answer: 'llm' });
 /** A goal that only models understand. */
@@ -120,7 +120,7 @@ describe('The story of a run that asks models', () => {
     let release!: () => void;
     const never = new Promise<void>((resolve) => (release = resolve));
     const run = await stage.begin(
-      { ...byModels, draftPlanWithModel: () => never, endRun: ends },
+      { ...byModels, draftPlanWithModel: () => never, readWishes: () => wishes(), endRun: ends },
       { deadline_in_ms: 300 },
     );
     expect(await closing(run.result())).toMatchObject({ type: 'timed_out' });

@@ -2,7 +2,7 @@ import { ApplicationFailure, CancelledFailure } from '@temporalio/client';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StepRef } from '../../src/db/steps';
 import { eventually } from '../support/eventually';
-import { Stage, closing, completed, drafted, ends, instant, quiet, step } from '../support/story';
+import { Stage, closing, completed, drafted, ends, instant, quiet, step, wishes } from '../support/story';
 
 describe('The story of a run', () => {
   let stage: Stage;
@@ -201,6 +201,7 @@ describe('The story of a run', () => {
       {
         ...drafted(step('long', { lane: 'tools', timeout_s: 60 })),
         useTool: () => sleep(60_000, undefined, { ref: false }),
+        readWishes: () => wishes(),
         endRun: ends,
       },
       { deadline_in_ms: 500, rules: { max_duration_s: 1 } },
