@@ -158,6 +158,19 @@ const Settings = z.object({
 });
 type Settings = z.infer<typeof Settings>;
 
+/** Settings of the command line where it works over HTTP; it needs no others. */
+const ClientSettings = z.object({
+  /** Where the API is, without a slash at the end. */
+  LONGHAUL_API_URL: z
+    .url({ protocol: /^https?$/, error: 'must be an address such as https://longhaul.example.com' })
+    .default('http://127.0.0.1:3000'),
+  /** Key that goes with every request. */
+  LONGHAUL_API_KEY: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,200}$/, 'must be a key, such as lh_…')
+    .optional(),
+});
+
 /** The settings, and what follows from them. */
 export interface Config extends Settings {
   /** Of this release, from package.json. */
@@ -191,17 +204,35 @@ export function loadApiConfig(env: NodeJS.ProcessEnv = process.env): Config {
   return configOf(env, (values) => [...refusedInProduction(values), ...undecidedInProduction(values)]);
 }
 
+/** How the command line reaches the API. */
+export interface ClientConfig {
+  api_url: string;
+  key: string | undefined;
+}
+
+/**
+ * The settings of the command line where it works over HTTP.
+ * @returns undefined when nothing is said about the API
+ * @throws Error that names every wrong setting.
+ */
+export function loadClientConfig(env: NodeJS.ProcessEnv): ClientConfig | undefined {
+  const values = withFiles(env, Object.keys(ClientSettings.shape));
+  if (Object.keys(values).length === 0) return undefined;
+  const parsed = ClientSettings.safeParse(values);
+  if (!parsed.success) throw wrongSettings(wrongIn(parsed.error));
+  const { LONGHAUL_API_URL, LONGHAUL_API_KEY } = parsed.data;
+  return { api_url: LONGHAUL_API_URL.replace(/\/+$/, ''), key: LONGHAUL_API_KEY };
+}
+
 type Values = Record<string, string>;
 
 function configOf(env: NodeJS.ProcessEnv, alsoWrong: (values: Values) => string[]): Config {
-  const values = withFiles(env);
+  const values = withFiles(env, Object.keys(Settings.shape));
   const parsed = Settings.safeParse(values);
-  const wrong = parsed.error?.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`) ?? [];
+  const wrong = parsed.error === undefined ? [] : wrongIn(parsed.error);
   if ((values.NODE_ENV ?? 'production') === 'production') wrong.push(...alsoWrong(values));
   const model_endpoints = parsed.success ? endpointsOf(parsed.data, wrong) : [];
-  if (!parsed.success || wrong.length > 0) {
-    throw new Error(`These settings are wrong:\n${wrong.map((line) => `  ${line}`).join('\n')}`);
-  }
+  if (!parsed.success || wrong.length > 0) throw wrongSettings(wrong);
   const settings = parsed.data;
   const production = settings.NODE_ENV === 'production';
   return {
@@ -222,6 +253,14 @@ function configOf(env: NodeJS.ProcessEnv, alsoWrong: (values: Values) => string[
     model_endpoints,
     warnings: unknownSettings(env),
   };
+}
+
+function wrongIn(error: z.ZodError): string[] {
+  return error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+}
+
+function wrongSettings(wrong: string[]): Error {
+  return new Error(`These settings are wrong:\n${wrong.map((line) => `  ${line}`).join('\n')}`);
 }
 
 function refusedInProduction({ LONGHAUL_DEVELOPMENT_KEY, LONGHAUL_CRASH_POINT }: Values): string[] {
@@ -266,7 +305,7 @@ function isOrigin(text: string): boolean {
 
 /** Names of all settings, as the reference lists them. */
 export function settingNames(): string[] {
-  return Object.keys(Settings.shape);
+  return [...Object.keys(Settings.shape), ...Object.keys(ClientSettings.shape)];
 }
 
 /** What a child process inherits: the whole environment, with `more` on top. */
@@ -297,9 +336,9 @@ function rulesOf(settings: Settings): Rules {
   };
 }
 
-function withFiles(env: NodeJS.ProcessEnv): Values {
+function withFiles(env: NodeJS.ProcessEnv, names: string[]): Values {
   const values: Values = {};
-  for (const name of settingNames()) {
+  for (const name of names) {
     const path = env[`${name}_FILE`];
     const value = path === undefined ? env[name] : readFileSync(resolve(path), 'utf8').trim();
     if (value !== undefined && value !== '') values[name] = value;

@@ -25,6 +25,8 @@ const NO_FILTER: RunFilter = {
   created_after: null,
   created_before: null,
   superseded: null,
+  origin: null,
+  root: null,
 };
 
 /** What is asked of a table of so many runs. */
@@ -64,6 +66,14 @@ function questions(count: number): [string, RunPage][] {
     ['created_before, oldest 30', page({ created_before: at(30) })],
     ['superseded, 2 %', page({ superseded: true })],
     ['not superseded', page({ superseded: false })],
+    ['origin api, 98 %', page({ origin: 'api' })],
+    ['origin restart, 2 %', page({ origin: 'restart' })],
+    ['origin fork, 20 runs', page({ origin: 'fork' })],
+    ['a lineage of 1 %', page({ root: nth(9) })],
+    ['a lineage of 1 %, oldest first', page({ root: nth(9) }, { order: 'oldest' })],
+    ['a lineage of 1', page({ root: nth(33) })],
+    ['a lineage of none', page({ root: 'run_absent' })],
+    ['failed of a lineage of 1 %', page({ status: ['failed'], root: nth(9) })],
     ['failed and nightly', page({ status: ['failed'], tag: 'nightly' })],
     ['running and nightly', page({ status: ['running'], tag: 'nightly' })],
     ['completed and rare', page({ status: ['completed'], tag: 'rare' })],

@@ -5,18 +5,21 @@ export const LARGE = 'tenant_large';
 /**
  * Inserts `count` runs: two thirds of the tenant LARGE, the rest of a hundred others, a second apart, as a service has them after a while.
  * Common to rare, of LARGE: status completed 90 %, failed 5 %, cancelled 4 %, timed_out 1 %, running 20 rows; tag `nightly` 30 %, `order` 1 %,
- * `rare` 20 rows; word `calculate` in every goal, `invoice` in 1 %, `zebra` in 20.
+ * `rare` 20 rows; origin `restart` 2 %, `fork` 20 rows; one lineage of 1 %; word `calculate` in every goal, `invoice` in
+ * 1 %, `zebra` in 20.
  */
 export async function seed(client: Client, count: number): Promise<void> {
   await client.query("set longhaul.retention = 'on'"); // events may go
   await client.query('truncate runs cascade');
   await client.query(
     `insert into runs (id, tenant, status, tags, goal, created_at, updated_at, finished_at, superseded_by, rules, budget, plan_version,
-       deadline_at, root_run_id, answer)
+       deadline_at, origin, root_run_id, answer)
      select id, tenant, status, tags, goal, at, at, at, case when n % 50 = 0 then 'run_x' end, '{"max_steps": 50, "judge_threshold": 0.8}',
-       '{"max_steps": 50, "max_duration_s": 3600}', 1, at + interval '1 hour', id, 'The answer is ' || n
+       '{"max_steps": 50, "max_duration_s": 3600}', 1, at + interval '1 hour',
+       jsonb_build_object('type', case when rare then 'fork' when n % 50 = 1 then 'restart' else 'api' end),
+       case when n % 150 = 1 then 'run_' || lpad('9', 26, '0') else id end, 'The answer is ' || n
      from (
-       select n, 'run_' || lpad(n::text, 26, '0') as id,
+       select n, rare, 'run_' || lpad(n::text, 26, '0') as id,
          case when n % 3 < 2 then $2 else 'tenant_' || n % 100 end as tenant,
          case when rare then 'running' when p < 90 then 'completed' when p < 95 then 'failed' when p < 99 then 'cancelled' else 'timed_out' end
            as status,

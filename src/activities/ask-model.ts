@@ -18,7 +18,7 @@ import {
 } from '../db/model-calls';
 import { append, type NewEvent } from '../events/append';
 import type { Ask } from '../llm/ask';
-import type { CallOptions, Endpoint, ModelReply, ModelRequest, Models, Pricing } from '../llm/model';
+import type { Bought, CallOptions, Endpoint, ModelReply, ModelRequest, Models, Pricing } from '../llm/model';
 import { isStorable, storableText } from './storable';
 
 /** Requests that one call may cost, over all endpoints, tries and workers. */
@@ -101,9 +101,20 @@ async function buy(
     await deps.models.call(request, { ...options, before, after });
   } catch (error) {
     if (!(error instanceof Refusal) || kept !== undefined) throw error;
-    return insteadOf(error, deps.db, ref, open.fence, calls);
+    return insteadOf(error, deps, { ref, fence: open.fence, calls, asked, request });
   }
   return kept!; // there is no reply without it
+}
+
+/** A try of a call that has failed. */
+interface Failed {
+  ref: CallRef;
+  fence: number;
+  /** Requests that were sent for the call. */
+  calls: number;
+  /** The model as it was asked for. */
+  asked: string;
+  request: ModelRequest;
 }
 
 /**
@@ -113,10 +124,8 @@ async function buy(
  */
 async function insteadOf(
   error: Refusal,
-  db: Database,
-  ref: CallRef,
-  fence: number,
-  calls: number,
+  { db, prices }: ModelDeps,
+  { ref, fence, calls, asked, request }: Failed,
 ): Promise<KeptReply> {
   if (isRetryable(error.code) && calls < MAX_REQUESTS) {
     await noteFailedRequest(db, ref, fence);
@@ -127,15 +136,22 @@ async function insteadOf(
     code: isRetryable(error.code) ? 'provider_unavailable' : error.code,
     message: storableText(error.message),
   };
-  const other = await db.transaction((tx) => giveUpCall(tx, ref, fence, failure));
+  const bought = error.more.bought as Bought | undefined;
+  const cost = bought === undefined ? null : costOf(prices, asked, bought, atMost(request, null));
+  const other = await db.transaction((tx) => giveUpCall(tx, ref, fence, failure, cost));
   if (other === null) throw new Refusal(failure.code, failure.message);
   if (other.reply !== null) return other.reply;
   throw new Refusal('superseded', 'A later try asks this question.');
 }
 
+/** What a reply cost. @param asked the model as it was asked for: many servers answer under another name, which has no price */
+function costOf(prices: Pricing, asked: string, { model, usage: said }: Bought, most: Usage) {
+  const usage = said ?? most;
+  return { usage, cost_usd: prices.costOf(storableText(model), usage) ?? prices.costOf(asked, usage) };
+}
+
 /**
  * Keeps the reply and tells what it cost, in one transaction.
- * @param asked the model as it was asked for: many servers answer under another name, which has no price, and no budget would end
  */
 function keep(
   { db, prices }: ModelDeps,
@@ -145,10 +161,9 @@ function keep(
   request: ModelRequest,
   { text, model: named, endpoint, usage: said }: ModelReply,
 ): Promise<KeptReply> {
-  const usage = said ?? atMost(request, text);
+  const { usage, cost_usd } = costOf(prices, asked, { model: named, usage: said }, atMost(request, text));
   const model = storableText(named);
   const reply: KeptReply = { text: storableText(text), model, endpoint, usage };
-  const cost_usd = prices.costOf(model, usage) ?? prices.costOf(asked, usage);
   return db.transaction(async (tx) => {
     const kept = await keepReply(tx, ref, reply, cost_usd);
     const { run, spent } = kept;
@@ -168,10 +183,14 @@ function keep(
   });
 }
 
-/** Bytes, where the provider does not count: no tokenizer makes more tokens than a text has bytes. */
-function atMost(request: ModelRequest, text: string): Usage {
+/**
+ * Bytes, where the provider does not count: no tokenizer makes more tokens than a text has bytes.
+ * @param text of the reply; null where it is not known, so that it may have had all it was allowed
+ */
+function atMost(request: ModelRequest, text: string | null): Usage {
   const input_tokens = Buffer.byteLength(JSON.stringify([request.messages, request.format]));
-  return { input_tokens, output_tokens: Buffer.byteLength(text), cached_tokens: 0 };
+  const output_tokens = text === null ? request.max_output_tokens : Buffer.byteLength(text);
+  return { input_tokens, output_tokens, cached_tokens: 0 };
 }
 
 /** One warning a budget and attempt: their keys make repetitions the same fact. */

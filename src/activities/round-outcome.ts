@@ -138,17 +138,20 @@ function failureOf(drafted: Proposal['drafted'], source: PlanSource, findings: F
   return null;
 }
 
-/** Whether a plan is carried out as it is: a given one, or any where the run wants no judge. */
+/** Whether a plan is carried out as it is: a given one, one of a run that is repeated, or any where the run wants no judge. */
 function goesUnjudged({ source }: Pick<PlanRow, 'source'>, { judge_enabled = true }: RunAtWork['rules']) {
-  return source === 'given' || !judge_enabled;
+  return source === 'given' || source === 'restart' || !judge_enabled;
 }
 
 /** The fact that a run which waited has begun, and the row with it. */
-export function begun(run: RunAtWork): { events: NewEvent[]; change: RunChange } {
+export function begun(
+  run: RunAtWork,
+  phase: 'planning' | 'executing' = 'planning',
+): { events: NewEvent[]; change: RunChange } {
   if (run.status !== 'queued') return { events: [], change: {} };
   return {
-    events: [entered('planning', 'queued')],
-    change: { status: 'running', phase: 'planning', started_at: new Date().toISOString() },
+    events: [entered(phase, 'queued')],
+    change: { status: 'running', phase, started_at: new Date().toISOString() },
   };
 }
 

@@ -13,7 +13,7 @@ import {
 import type { Tx } from '../db/tx';
 import { append, appendOutcome, type NewEvent } from '../events/append';
 import { carried, keyOf } from '../events/step-facts';
-import { skippedBy } from '../planning/skips';
+import { SKIPPED_WITH, skippedBy } from '../planning/skips';
 
 /** One start of a step: the row as it was read, and the fence number the start took (null for instant work, where the first outcome wins). */
 export interface Start {
@@ -23,8 +23,6 @@ export interface Start {
   input?: unknown;
   input_hash?: string;
 }
-
-const SKIPPED_WITH = 'A step it needs was not completed.';
 
 /** The how manieth try of its step a start is, from 1, as its tool and its events tell it. Lost starts count where a fence counts them. */
 export function attemptOf({ step, fence }: Start): number {

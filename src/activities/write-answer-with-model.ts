@@ -5,6 +5,7 @@ import { readCarriedOut } from '../db/steps';
 import { append, type NewEvent } from '../events/append';
 import { newestOf } from '../events/read';
 import type { AnswerRequest } from '../planning/answer-writer';
+import { modelOf } from '../planning/model-answer';
 import { askFor } from './ask-model';
 import { mindsOf, NO_MODEL, type ActivityDeps } from './deps';
 import { EventFeed } from './event-feed';
@@ -77,7 +78,10 @@ async function write(
   const place = { run_id, purpose: 'answer', round: plan_version } as const;
   const ask = askFor({ db: deps.db, ...models }, place, AbortSignal.any([cancelled, stop.signal]));
   try {
-    const text = await writer.write(writing.run, ask, (piece) => batches.add(piece)).finally(done);
+    const { tier } = writing.run.rules;
+    const text = await writer
+      .write({ ...writing.run, ...(tier && { tier }) }, ask, (piece) => batches.add(piece))
+      .finally(done);
     return { text: storableText(text) };
   } catch (error) {
     const degraded = standInFor('answer', error);
@@ -115,7 +119,7 @@ function shown(
  * @returns the number of the try
  * @throws Refusal `run_cancelling`: an answer that nobody waits for is not bought.
  */
-function begin(deps: ActivityDeps, run_id: string, { attempt }: RunAtWork): Promise<number> {
+function begin(deps: ActivityDeps, run_id: string, { attempt, rules: { tier } }: RunAtWork): Promise<number> {
   return deps.db.transaction(async (tx) => {
     const newest = await newestOf(tx, run_id, attempt, ['generation.delta', 'output.reset']);
     const { number, status } = await beginTry(tx, pieceOf(run_id));
@@ -128,7 +132,11 @@ function begin(deps: ActivityDeps, run_id: string, { attempt }: RunAtWork): Prom
           type: 'run.status',
           data: { status: 'running', phase: 'answering', previous: status },
         },
-        { key: 'answer:started', type: 'generation.started', data: { model: mindsOf(deps).writer.model } },
+        {
+          key: 'answer:started',
+          type: 'generation.started',
+          data: { model: tier ? modelOf(tier) : mindsOf(deps).writer.model },
+        },
         ...(newest === 'generation.delta' ? [reset(number, 'again')] : []),
       ],
       change: { phase: 'answering' },

@@ -1,9 +1,9 @@
 import { AsyncResource } from 'node:async_hooks';
 import type { Request, RequestHandler, Response } from 'express';
+import { RUN_ID } from '../contracts/run';
 import { traceIdOf } from '../telemetry/trace';
 import type { ApiDeps } from './deps';
 import type { Route } from './route';
-import { RUN_ID } from './routes/get-run';
 
 /** Asked every few seconds by machines: their lines are for those who look for them. */
 const QUIET = new Set(['/healthz', '/readyz', '/metrics']);

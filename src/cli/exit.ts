@@ -1,11 +1,39 @@
 import { Refusal } from '../contracts/refusal';
 import { Unavailable, isConnectionFault } from '../db/unavailable';
 
-/** Exit codes: how a command ended. */
-export const EXIT = { done: 0, failed: 1, usage: 2, not_allowed: 4 } as const;
+/**
+ * Exit codes: how a command ended. Those of a run are of commands that wait for its end. `goes_on`: the command no longer follows
+ * the run, which goes on, as it does after `interrupted` (Ctrl-C).
+ */
+export const EXIT = {
+  done: 0,
+  failed: 1,
+  usage: 2,
+  run_failed: 3,
+  not_allowed: 4,
+  run_cancelled: 5,
+  goes_on: 7,
+  interrupted: 130,
+} as const;
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+/** Thrown to end a command with a code, and what there is to say of it. */
+export class CommandEnd extends Error {
+  constructor(
+    readonly code: ExitCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
 
 /** Thrown for what was typed, or set, wrongly. */
-export class UsageError extends Error {}
+export class UsageError extends CommandEnd {
+  constructor(message: string, options?: ErrorOptions) {
+    super(EXIT.usage, message, options);
+  }
+}
 
 /** SQLSTATEs by which Postgres says that somebody may not: a wrong password, no such role, no privilege. */
 const NOT_ALLOWED = /^(28...|42501)$/;
@@ -14,9 +42,9 @@ const NOT_ALLOWED = /^(28...|42501)$/;
 const NOT_MIGRATED = /^(42P01|42703|22023)$/;
 
 /** What an error ends the command with, and what is said of it. */
-export function endingOf(error: unknown): { code: number; message: string } {
+export function endingOf(error: unknown): { code: ExitCode; message: string } {
+  if (error instanceof CommandEnd) return error;
   const { code, message } = error as { code?: unknown; message: string };
-  if (error instanceof UsageError) return { code: EXIT.usage, message };
   if (error instanceof Refusal) return { code: EXIT.failed, message };
   if (typeof code === 'string' && NOT_ALLOWED.test(code)) {
     const hint = 'Check the user of DATABASE_URL: it needs to be the owner of the database.';

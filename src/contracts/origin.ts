@@ -10,5 +10,6 @@ export const Origin = z.strictObject({
     .string()
     .nullable()
     .meta({ description: '`failed`, `start` or the id of a step: from where on it is repeated.' }),
+  reason: z.string().optional().meta({ description: 'Why, in the words of whoever repeats it.' }),
 });
 export type Origin = z.infer<typeof Origin>;

@@ -18,23 +18,32 @@ export const RestartRun = z.strictObject({
 export type RestartRun = z.infer<typeof RestartRun>;
 
 /** Body of `POST /v1/runs/{id}/fork`: a restart with edits. */
-export const ForkRun = z.strictObject({
-  /** `start`: all anew, with a new plan where none is given. The id of a step: from that one on. */
-  at: StepName,
-  /** Needs `at: "start"`: another goal needs another plan. */
-  goal: z
-    .string()
-    .max(MAX_GOAL_CHARS)
-    .refine((goal) => goal.trim() !== '', 'must say something')
-    .optional(),
-  /** Another input of the step that `at` names. */
-  step_input: z.record(z.string(), z.unknown()).optional(),
-  /** Another plan; its steps that are as they were, and depend on none that is not, are taken over unless `at` is `start`. */
-  plan: GivenPlan.optional(),
-  /** The tier of models that plans and answers. */
-  model: z.enum(TIERS).optional(),
-  reason: Reason.optional(),
-});
+export const ForkRun = z
+  .strictObject({
+    /** `start`: all anew, with a new plan where none is given. The id of a step: from that one on. */
+    at: StepName,
+    /** Needs `at: "start"`: another goal needs another plan. */
+    goal: z
+      .string()
+      .max(MAX_GOAL_CHARS)
+      .refine((goal) => goal.trim() !== '', 'must say something')
+      .optional(),
+    /** Another input of the step that `at` names. */
+    step_input: z.record(z.string(), z.unknown()).optional(),
+    /** Another plan; its steps that are as they were, and depend on none that is not, are taken over unless `at` is `start`. */
+    plan: GivenPlan.optional(),
+    /** The tier of models that plans and answers. */
+    model: z.enum(TIERS).optional(),
+    reason: Reason.optional(),
+  })
+  .refine(({ at, goal }) => goal === undefined || at === 'start', {
+    path: ['goal'],
+    error: 'needs `at: "start"`: another goal needs another plan',
+  })
+  .refine(({ at, step_input, plan }) => step_input === undefined || (at !== 'start' && plan === undefined), {
+    path: ['step_input'],
+    error: 'needs the id of a step as `at`, and no `plan`, which holds inputs of its own',
+  });
 export type ForkRun = z.infer<typeof ForkRun>;
 
 /** Body of `POST /v1/runs/{id}/steps/{step}/resolve`. */
@@ -64,18 +73,27 @@ export const Rerun = z
       z.strictObject({
         id: z.string(),
         tool: z.string(),
-        tool_version: z.string().meta({ description: 'The one it ran with, or would run with.' }),
+        tool_version: z
+          .string()
+          .nullable()
+          .meta({ description: 'The one it ran with, or would run with; null where that is gone.' }),
         action: z.enum(['reuse', 'run']),
-        because: z
-          .enum(['completed', 'chosen', 'not_completed', 'changed', 'depends'])
-          .meta({ description: '`depends`: a step it needs is run.' }),
+        because: z.enum(['completed', 'skipped', 'chosen', 'not_completed', 'changed', 'depends']).meta({
+          description:
+            '`completed`, `skipped`: how it ended, which holds. `depends`: a step it needs is run.',
+        }),
         last_status: z.enum(STEP_STATUSES).nullable(),
         last_duration_ms: z.number().int().nullable(),
       }),
     ),
     missing: z
       .array(
-        z.strictObject({ step_id: z.string(), tool: z.string(), version: z.string(), detail: z.string() }),
+        z.strictObject({
+          step_id: z.string(),
+          tool: z.string(),
+          version: z.string().nullable().meta({ description: 'null: none would do.' }),
+          detail: z.string(),
+        }),
       )
       .meta({ description: 'Tools, or versions of them, that are gone: without them it is refused.' }),
     last: z

@@ -26,7 +26,7 @@ export const PlanView = z
     accepted: z
       .boolean()
       .nullable()
-      .meta({ description: 'null while it is not judged; given plans are not.' }),
+      .meta({ description: 'null while it is not judged; given plans, and those of restarts, are not.' }),
     created_at: z.string(),
   })
   .meta({ id: 'Plan' });
@@ -46,12 +46,9 @@ export const StepView = z
     tool_version: z.string(),
     lane: z.enum(TOOL_LANES),
     effect: z.enum(TOOL_EFFECTS),
-    effect_status: z
-      .enum(EFFECT_STATUSES)
-      .nullable()
-      .meta({
-        description: '`started`: a call is under way, or was cut off; `unknown`: only a person can say.',
-      }),
+    effect_status: z.enum(EFFECT_STATUSES).nullable().meta({
+      description: '`started`: a call is under way, or was cut off; `unknown`: only a person can say.',
+    }),
     needs: z.array(z.string()),
     status: z.enum(STEP_STATUSES),
     status_reason: z.string().nullable(),

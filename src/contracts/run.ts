@@ -8,6 +8,9 @@ import { PlanView, StepView, VerdictView } from './round-views';
 import { RUN_MODES } from './rules';
 import { RUN_STATUSES } from './run-status';
 
+/** Ids of runs. */
+export const RUN_ID = /^run_[0-9A-HJKMNP-TV-Z]{26}$/;
+
 /** Longest goal, characters. */
 export const MAX_GOAL_CHARS = 32_000;
 

@@ -181,7 +181,7 @@ export async function keepReply(
          'input_tokens', coalesce((usage->>'input_tokens')::bigint, 0) + $8::bigint,
          'output_tokens', coalesce((usage->>'output_tokens')::bigint, 0) + $9::bigint,
          'cached_tokens', coalesce((usage->>'cached_tokens')::bigint, 0) + $10::bigint),
-       cost_usd = case when reply is null then $11::numeric else cost_usd + $11::numeric end,
+       cost_usd = case when usage is null then $11::numeric else cost_usd + $11::numeric end,
        finished_at = coalesce(finished_at, now())
      where ${KEY} returning reply`,
     [...keyOf(ref), JSON.stringify(reply), reply.model, reply.endpoint, ...tokensOf(reply), cost_usd],
@@ -202,7 +202,7 @@ export async function storeSpending(tx: Tx, run_id: string): Promise<void> {
 }
 
 /**
- * Gives a call up: its repetition finds why, and what was held back is free again.
+ * Gives a call up: its repetition finds why, and what was held back is free again, but for what a reply of no use has cost.
  * @returns null; or, where it is not given up because there is a reply or a later try has begun, the call as it stands
  */
 export async function giveUpCall(
@@ -210,6 +210,7 @@ export async function giveUpCall(
   ref: CallRef,
   fence: number,
   failure: Failure,
+  cost: { usage: Usage; cost_usd: number | null } | null,
 ): Promise<Pick<OpenCall, 'reply'> | null> {
   const run = await lockForSpending(tx, ref.run_id);
   const rows = await tx.query(
@@ -223,7 +224,14 @@ export async function giveUpCall(
     );
     return call!;
   }
-  await release(tx, ref, run, 0);
+  await release(tx, ref, run, cost?.cost_usd ?? 0);
+  if (cost === null) return null;
+  await tx.query(`update model_calls set usage = $5, cost_usd = $6 where ${KEY}`, [
+    ...keyOf(ref),
+    JSON.stringify(cost.usage),
+    cost.cost_usd,
+  ]);
+  await storeSpending(tx, ref.run_id);
   return null;
 }
 
@@ -255,7 +263,7 @@ async function readSpending(tx: Tx, run_id: string): Promise<Spending> {
        case when count(*) = count(cost_usd) then sum(cost_usd)::float8 end as cost_usd,
        sum(reused)::float8 as saved_calls,
        sum(reused * ((usage->>'input_tokens')::bigint + (usage->>'output_tokens')::bigint))::float8 as saved_tokens
-     from model_calls where run_id = $1 and reply is not null group by model order by model`,
+     from model_calls where run_id = $1 and usage is not null group by model order by model`,
     [run_id],
   );
   const sum = (field: keyof Omit<(typeof models)[number], 'model' | 'cost_usd'>) =>

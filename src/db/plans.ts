@@ -79,7 +79,7 @@ export async function storeVerdict(
 /** The rows of a plan's steps, as record_plan() takes them; none where the plan will not be carried out. */
 export function stepRows(
   { outline, steps }: Pick<NewPlan, 'outline' | 'steps'>,
-  toolOf: (step: Step) => ToolCard,
+  toolOf: (step: Step) => Pick<ToolCard, 'version' | 'lane' | 'effect'>,
 ) {
   if (outline === null) return [];
   const needs = new Map(outline.steps.map((step) => [step.id, step.needs]));

@@ -1,3 +1,4 @@
+import type { Origin } from '../contracts/origin';
 import type { RunStatus } from '../contracts/run-status';
 import { RUN_COLUMNS, RUN_PROGRESS, type RunRow } from './runs';
 import type { Tx } from './tx';
@@ -13,6 +14,10 @@ export interface RunFilter {
   created_before: string | null;
   /** Whether a restart has replaced them. */
   superseded: boolean | null;
+  /** How they came about. */
+  origin: Origin['type'] | null;
+  /** First run of their lineage. */
+  root: string | null;
 }
 
 /** Where a page begins: after, or before, a run that the tenant has. */
@@ -44,11 +49,11 @@ export async function listRuns(
   const from = cursor === null ? null : await positionOf(db, tenant, cursor.id);
   if (from === undefined) return null;
 
-  const { status, tag, words, created_after, created_before, superseded } = filter;
+  const { status, tag, words, created_after, created_before, superseded, origin, root } = filter;
   const way = descending ? 'desc' : 'asc';
   // Which runs they are is decided before anything is counted for them.
   const rows = await db.query<RunRow>(
-    `select ${RUN_COLUMNS} from list_runs($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) l
+    `select ${RUN_COLUMNS} from list_runs($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) l
      join runs r on r.id = l.id and r.tenant = $1 ${RUN_PROGRESS} order by l.created_at ${way}, l.id ${way}`,
     [
       tenant,
@@ -58,6 +63,8 @@ export async function listRuns(
       created_after,
       created_before,
       superseded,
+      origin,
+      root,
       descending,
       from?.created_at ?? null,
       from?.id ?? null,

@@ -106,6 +106,11 @@ export interface RequestKey {
   expires_at: Date;
 }
 
+/** A key as the functions of the database take it. */
+export function claimOf(key: RequestKey): string {
+  return JSON.stringify({ ...key, body_hash: `\\x${key.body_hash.toString('hex')}` });
+}
+
 /** What a key was used for, if it is known. */
 export async function findRequest(
   db: Tx,
@@ -230,7 +235,8 @@ export async function labelRun(
 }
 
 /**
- * Removes a run that is over, with its plans, steps and events. What its tools did stays done.
+ * Removes a run that is over, with its plans, steps and events. What its tools did stays done; what is known of it goes too, unless a step
+ * of another run, which took the step over, still refers to it.
  * @returns whether it was removed; false when there is no such run, it is not over, or not in that revision.
  */
 export async function deleteRun(
@@ -240,10 +246,26 @@ export async function deleteRun(
   revision: number | null,
 ): Promise<boolean> {
   await tx.query("set local longhaul.retention = 'on'"); // events go with their run, never alone
+  // Two runs of one lineage that are removed at once must not each see the other's steps.
+  await tx.query(
+    'select pg_advisory_xact_lock(7240013, hashtext(root_run_id)) from runs where id = $1 and tenant = $2',
+    [id, tenant],
+  );
+  const scopes = await tx.query<{ effect_scope: string }>(
+    `select distinct effect_scope from steps where run_id = $1 and tenant = $2 and effect in ('idempotent', 'unsafe')`,
+    [id, tenant],
+  );
   const deleted = await tx.query(
     `delete from runs where id = $2 and tenant = $1 and ($3::bigint is null or revision = $3)
        and status in ('completed', 'failed', 'cancelled', 'timed_out') returning id`,
     [tenant, id, revision],
   );
+  if (deleted.length > 0 && scopes.length > 0) {
+    await tx.query(
+      `delete from effects e where tenant = $1 and effect_scope = any($2) and not exists (
+         select from steps s where s.effect_scope = e.effect_scope and s.id = e.step_id and s.effect in ('idempotent', 'unsafe'))`,
+      [tenant, scopes.map(({ effect_scope }) => effect_scope)],
+    );
+  }
   return deleted.length > 0;
 }

@@ -180,7 +180,8 @@ export async function skipSteps(
 ): Promise<void> {
   if (ids.length === 0) return;
   await tx.query(
-    `update steps set status = 'skipped', status_reason = $4, finished_at = now()
+    // Not now(), which is when the transaction began: before the end of the step that caused it.
+    `update steps set status = 'skipped', status_reason = $4, finished_at = clock_timestamp()
      where run_id = $1 and plan_version = $2 and id = any($3) and status = 'pending'`,
     [run_id, plan_version, ids, reason],
   );

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
-import { createColors } from 'picocolors';
 import { inheritedEnvironment } from '../config';
 import type { Run } from '../contracts/run';
 import { bundleWorkflows } from '../workers/bundle-workflows';
 import { followRun } from './follow-run';
+import { homeOf, ROOT } from './home';
 import type { RunView } from './run-view';
+import { screenOf } from './screen';
 import { INTERRUPTED, onSignals } from './signals';
 import { readStackNote, type StackNote } from './stack-note';
 import { startStack } from './supervisor';
@@ -17,8 +17,7 @@ const RUN_FAILED = 3;
 
 const goal = process.argv[2] ?? '';
 const env = inheritedEnvironment();
-const root = join(__dirname, '..', '..');
-const home = env.LONGHAUL_HOME || join(root, '.longhaul');
+const home = homeOf(env);
 const log = (line: string) => void process.stderr.write(`${line}\n`);
 const interrupted = new AbortController();
 
@@ -29,7 +28,7 @@ async function main(): Promise<number> {
     return demonstrate(running);
   }
   log('Starting Longhaul. The first start takes about a minute, later ones some seconds.');
-  const stack = startStack({ home, root, env, log, bundle: bundleWorkflows });
+  const stack = startStack({ home, root: ROOT, env, log, bundle: bundleWorkflows });
   onSignals(
     () => {
       log('\nStopping.');
@@ -53,16 +52,9 @@ async function demonstrate(api: StackNote): Promise<number> {
   const headers = { Authorization: `Bearer ${api.key}` };
   log(`\nGoal: ${goal}\n`);
   const run = await submit(api, headers, user);
-  const colours = process.stderr.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb';
   const view = await followRun(
     { url: `${api.api_url}/v1/runs/${run.id}/events`, headers, signal: interrupted.signal },
-    {
-      write: (text) => process.stderr.write(text),
-      redraws: process.stderr.isTTY === true && !env.CI && env.TERM !== 'dumb',
-      columns: process.stderr.columns || 80,
-      rows: process.stderr.rows || 24,
-      paint: createColors(colours),
-    },
+    screenOf(process.stderr, env),
   );
   return report(view);
 }

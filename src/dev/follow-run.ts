@@ -1,4 +1,5 @@
-import { TERMINAL_EVENTS, type RunEvent } from '../contracts/event';
+import type { RunEvent } from '../contracts/event';
+import { isTerminal } from '../contracts/run-status';
 import { readSse } from './read-sse';
 import { drawView, eventLine, type Paint } from './run-tree';
 import { EMPTY_VIEW, viewAfter, type RunView } from './run-view';
@@ -39,8 +40,9 @@ export async function followRun(
     const before = view;
     view = viewAfter(view, event);
     show(event, before, view);
-    if ((TERMINAL_EVENTS as readonly string[]).includes(event.type)) return view;
   }
+  // Not at the first end: the run may have been opened again since.
+  if (isTerminal(view.status)) return view;
   throw new Error(`The events of ${view.id ?? 'the run'} ended before the run did.`);
 }
 

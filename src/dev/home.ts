@@ -1,5 +1,13 @@
 import { chmodSync, lstatSync, mkdirSync, realpathSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
+
+/** Folder of the package. */
+export const ROOT = join(__dirname, '..', '..');
+
+/** Folder that the development stack lives in: what `LONGHAUL_HOME` says, or `.longhaul` in the package. */
+export function homeOf(env: NodeJS.ProcessEnv): string {
+  return env.LONGHAUL_HOME || join(ROOT, '.longhaul');
+}
 
 /** The user that runs this process; 0 where the system has none. */
 export function currentUser(): number {

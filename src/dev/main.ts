@@ -1,6 +1,6 @@
-import { join } from 'node:path';
 import { inheritedEnvironment } from '../config';
 import { bundleWorkflows } from '../workers/bundle-workflows';
+import { homeOf, ROOT } from './home';
 import { INTERRUPTED, onSignals } from './signals';
 import { startStack } from './supervisor';
 import { welcome } from './welcome';
@@ -8,13 +8,12 @@ import { welcome } from './welcome';
 /* `npm start`: the whole stack on one machine, until Ctrl-C. */
 
 const env = inheritedEnvironment();
-const root = join(__dirname, '..', '..');
 const log = (line: string) => void process.stderr.write(`${line}\n`);
 
 log('Starting Longhaul. The first start takes about a minute, later ones some seconds.');
 const stack = startStack({
-  home: env.LONGHAUL_HOME || join(root, '.longhaul'),
-  root,
+  home: homeOf(env),
+  root: ROOT,
   env,
   log,
   bundle: bundleWorkflows,

@@ -46,13 +46,26 @@ export function runTree(events: readonly RunEvent[], paint: Paint): string[] {
 export function drawView(view: RunView, paint: Paint): string[] {
   const parents = new Map(view.steps.map((step) => [step.step.id, parentOf(step, view.steps)]));
   const below = (id: string | undefined) => view.steps.filter(({ step }) => parents.get(step.id) === id);
-  const draw = (steps: StepView[], indent: string): string[] =>
-    steps.flatMap((step, place) => {
-      const last = place === steps.length - 1;
-      const line = paint.dim(indent + (last ? '└─ ' : '├─ ')) + stepLine(step, paint);
-      return [line, ...draw(below(step.step.id), indent + (last ? '   ' : '│  '))];
-    });
-  return [headLine(view, paint), ...draw(below(undefined), '')];
+  const tree = branches(
+    below(undefined),
+    ({ step }) => below(step.id),
+    (branch, step) => paint.dim(branch) + stepLine(step, paint),
+  );
+  return [headLine(view, paint), ...tree];
+}
+
+/** Draws a tree, one string a line. @param line draws an item behind its branch */
+export function branches<T>(
+  items: readonly T[],
+  below: (item: T) => readonly T[],
+  line: (branch: string, item: T) => string,
+  indent = '',
+): string[] {
+  return items.flatMap((item, place) => {
+    const last = place === items.length - 1;
+    const deeper = branches(below(item), below, line, indent + (last ? '   ' : '│  '));
+    return [line(indent + (last ? '└─ ' : '├─ '), item), ...deeper];
+  });
 }
 
 /** One line on what an event changed, for outputs that cannot be redrawn; undefined when there is nothing to say. */
@@ -64,7 +77,9 @@ export function eventLine(
 ): string | undefined {
   if (event.step_id !== undefined) {
     const step = after.steps.find(({ step: { id } }) => id === event.step_id);
-    return step && event.type !== 'step.started' ? stepLine(step, paint) : undefined;
+    // Lines stay: of progress, which the tree shows as it comes, only where it led.
+    const quiet = event.type === 'step.started' || event.type === 'step.progress';
+    return step && !quiet ? stepLine(step, paint) : undefined;
   }
   if (event.type === 'plan.created')
     return `plan ${after.plan_version}: ${after.steps.map(({ step }) => step.id).join(', ')}`;
@@ -78,10 +93,12 @@ function headLine({ id, status, stage, plan_version }: RunView, paint: Paint): s
   return `${mark(status, paint)} ${paint.bold(id ?? 'run')} ${status}${version}${words}`;
 }
 
-function stepLine({ step, status, note, duration_ms }: StepView, paint: Paint): string {
+function stepLine({ step, status, note, duration_ms, reused }: StepView, paint: Paint): string {
   const what = clip(step.title ?? Object.values(step.input).map(compact).join(', '));
-  const time = duration_ms === undefined ? '' : paint.dim(`  ${duration_ms} ms`);
-  const more = note === '' ? '' : ` ${status === 'completed' ? '→' : paint.dim(`${status}:`)} ${clip(note)}`;
+  const time = duration_ms === undefined ? '' : paint.dim(reused ? '  taken over' : `  ${duration_ms} ms`);
+  // A question is asked as a whole.
+  const said = clip(note, status === 'waiting' ? LONG_CLIP : CLIP);
+  const more = note === '' ? '' : ` ${status === 'completed' ? '→' : paint.dim(`${status}:`)} ${said}`;
   return `${mark(status, paint)} ${step.id} ${paint.dim(step.tool)} ${what}${more}${time}`;
 }
 
@@ -106,7 +123,8 @@ function mark(status: StepStatus | RunStatus, paint: Paint): string {
   return paint[colour](sign);
 }
 
-function clip(text: string, most = CLIP): string {
+/** Text in one line of at most so many characters. */
+export function clip(text: string, most = CLIP): string {
   // Control characters in a result could move the cursor or rename the window of a terminal.
   const line = text.replace(/[\s\p{Cc}]+/gu, ' ').trim();
   return line.length <= most ? line : `${line.slice(0, most - 1)}…`;

@@ -11,6 +11,8 @@ export interface StepView {
   /** What there is to say besides: output, failure, reason. */
   note: string;
   duration_ms: number | undefined;
+  /** Taken over from the run that this one repeats: nothing was called. */
+  reused: boolean;
 }
 
 /** A run as it is shown, made of its events. */
@@ -49,7 +51,11 @@ type Changes = {
 
 const CHANGES: Changes = {
   'run.created': (_, { run }) => ({ id: run.id, goal: run.goal, status: run.status }),
-  'run.status': (_, { status, previous }) => ({ status, ...(previous === 'queued' && { stage: '' }) }),
+  'run.status': ({ id }, { status, previous }) => {
+    if (status === 'waiting')
+      return { status, stage: `waits for an answer: \`longhaul runs show ${id ?? ''}\` says how to give it` };
+    return { status, ...((previous === 'queued' || previous === 'waiting') && { stage: '' }) };
+  },
   'run.completed': (_, { answer }) => ({ status: 'completed', stage: '', ending: answer ?? '' }),
   'run.failed': (_, { failure }) => ({
     status: 'failed',
@@ -58,7 +64,11 @@ const CHANGES: Changes = {
   }),
   'run.cancelled': (_, { reason }) => ({ status: 'cancelled', stage: '', ending: reason ?? '' }),
   'run.timed_out': (_, { limit }) => ({ status: 'timed_out', stage: '', ending: `after ${limit.value} s` }),
-  'run.reopened': () => ({ status: 'running', ending: '' }),
+  'run.reopened': ({ steps }) => ({
+    status: 'running',
+    ending: '',
+    steps: steps.map((view) => (IS_REPEATED[view.status] ? { ...view, status: 'pending', note: '' } : view)),
+  }),
   'plan.started': (_, { round }) => ({
     stage: round > 1 ? `drafts a plan, round ${round}` : 'drafts a plan',
   }),
@@ -71,6 +81,7 @@ const CHANGES: Changes = {
       status: 'pending',
       note: '',
       duration_ms: undefined,
+      reused: false,
     })),
   }),
   'plan.rejected': (_, { findings }) => ({
@@ -80,13 +91,33 @@ const CHANGES: Changes = {
   'judge.verdict': (_, { accepted, issues }) => ({
     stage: accepted ? '' : `plan rejected: ${issues.join(' ')}`,
   }),
-  'step.started': ({ steps }, _, id) => ({ stage: '', steps: changed(steps, id, { status: 'running' }) }),
+  'step.started': ({ steps, status, stage }, _, id) => ({
+    stage: status === 'waiting' ? stage : '',
+    steps: changed(steps, id, { status: 'running', note: '' }),
+  }),
+  'step.progress': ({ steps }, { ratio, message }, id) => ({
+    steps: changed(steps, id, {
+      note: [ratio === undefined ? [] : `${Math.round(ratio * 100)} %`, message ?? []].flat().join(' '),
+    }),
+  }),
   'step.retrying': ({ steps }, { attempt, failure }, id) => ({
     steps: changed(steps, id, { status: 'retrying', note: `try ${attempt} failed: ${failure.message}` }),
   }),
-  'step.completed': ({ steps }, { output, duration_ms }, id) => ({
-    steps: changed(steps, id, { status: 'completed', note: compact(output), duration_ms }),
+  'step.needs_attention': ({ steps }, { question }, id) => ({
+    steps: changed(steps, id, { status: 'waiting', note: question }),
   }),
+  'step.resolved': ({ steps }, { outcome, actor, reason }, id) => ({
+    steps: changed(steps, id, {
+      status: 'pending',
+      note: `${actor} says it was ${outcome === 'done' ? 'done' : 'not done'}: ${reason}`,
+    }),
+  }),
+  'step.completed': ({ steps }, completed, id) => {
+    const { duration_ms, reused } = completed;
+    return {
+      steps: changed(steps, id, { status: 'completed', note: outputNote(completed), duration_ms, reused }),
+    };
+  },
   'step.failed': ({ steps }, { failure }, id) => ({
     steps: changed(steps, id, { status: 'failed', note: `${failure.code}: ${failure.message}` }),
   }),
@@ -98,6 +129,14 @@ const CHANGES: Changes = {
   }),
   'generation.started': () => ({ stage: 'writes the answer' }),
 };
+
+/** Statuses of steps that an attempt of the run after this one carries out once more. */
+const IS_REPEATED: Partial<Record<StepStatus, true>> = { failed: true, skipped: true, cancelled: true };
+
+/** A large output does not travel with its event, which says where it is. */
+function outputNote({ output, output_ref }: EventData['step.completed']): string {
+  return output_ref === undefined ? compact(output) : `${output_ref.bytes.toLocaleString('en')} bytes`;
+}
 
 /** A value in one line: text as it is, of an object its `value` or `text` if it has one, else JSON. */
 export function compact(value: unknown): string {

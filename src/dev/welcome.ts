@@ -28,6 +28,10 @@ Follow its events:
 
   curl -sSN ${api_url}/v1/runs/$run/events ${authorization} -H 'Accept: text/event-stream'
 
+Or look at it from the command line:
+
+  npm run -s longhaul -- runs watch $run
+
 Ctrl-C stops everything; a second one does so at once.
 `;
 }

@@ -6,9 +6,18 @@ import type { RunStatus } from '../contracts/run-status';
 import type { WishKind } from '../contracts/step-result';
 import { newId } from '../db/new-id';
 import type { NewPlan } from '../db/plans';
-import { RUN_COLUMNS, RUN_PROGRESS, type NewRun, type RequestKey, type RunRow } from '../db/runs';
+import {
+  RUN_COLUMNS,
+  RUN_PROGRESS,
+  claimOf,
+  findRun,
+  type NewRun,
+  type RequestKey,
+  type RunRow,
+} from '../db/runs';
 import type { StepChange, StepRef } from '../db/steps';
 import type { Tx } from '../db/tx';
+import { MAX_CARRIED_BYTES } from './step-facts';
 
 /** A fact to be appended. `key` names the fact within the attempt of its run: the same key is the same fact, stored once. */
 export type NewEvent = Fact & { key: string };
@@ -96,7 +105,7 @@ export async function appendRun(
   run: NewRun,
   { created, key, open_runs }: { created: NewEvent; key: RequestKey | null; open_runs: number },
 ): Promise<RunRow | 'key_taken' | 'too_many_open'> {
-  const claim = key && JSON.stringify({ ...key, body_hash: `\\x${key.body_hash.toString('hex')}` });
+  const claim = key && claimOf(key);
   try {
     const [row] = await tx.query<RunRow>(
       `select ${RUN_COLUMNS} from take_run($1, $2, $3, $4) r ${RUN_PROGRESS}`,
@@ -109,6 +118,52 @@ export async function appendRun(
     if ((error as { code?: string }).code === TOO_MANY_OPEN) return 'too_many_open';
     throw error;
   }
+}
+
+/** What a run takes over from another one when it is stored: its plan, steps and their facts. */
+export interface TakenOver {
+  from: { run_id: string; version: number };
+  plan: Pick<NewPlan, 'version' | 'source' | 'steps' | 'outline' | 'content_hash'>;
+  /** Rows of `steps`; those that are `reused` get what the step of that id came to. */
+  steps: object[];
+  created: NewEvent;
+  /** Of the steps that are taken over, in the order in which they ended. Outputs are put in where they are. */
+  ended: NewEvent[];
+}
+
+/**
+ * Stores a run that repeats another one, in the caller's transaction: with its first fact and what it takes over.
+ * @param open_runs of the tenant at most, this one among them
+ * @returns the run; or why the transaction is to be rolled back
+ */
+export async function appendRerun(
+  tx: Tx,
+  run: NewRun,
+  { created, taken, open_runs }: { created: NewEvent; taken: TakenOver | null; open_runs: number },
+): Promise<RunRow | 'too_many_open'> {
+  await tx.query('select from create_run($1, $2)', [JSON.stringify(run), withIds([created])]);
+  if (taken !== null) {
+    const { from, plan, steps, ended } = taken;
+    const events = withIds([taken.created, ...ended]);
+    await tx.query('select take_over($1, $2, $3, $4, $5, $6, $7)', [
+      run.id,
+      from.run_id,
+      from.version,
+      JSON.stringify(plan),
+      JSON.stringify(steps),
+      events,
+      MAX_CARRIED_BYTES,
+    ]);
+  }
+  try {
+    await tx.query('select refuse_too_many_open($1, $2)', [run.tenant, open_runs]);
+  } catch (error) {
+    if ((error as { code?: string }).code === TOO_MANY_OPEN) return 'too_many_open';
+    throw error;
+  }
+  // What its steps had come to is no news to those who watch: nobody did it now.
+  tx.announce?.({ run_id: run.id, facts: taken === null ? [created] : [created, taken.created] });
+  return (await findRun(tx, run.tenant, run.id))!;
 }
 
 /**

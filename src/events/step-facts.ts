@@ -2,7 +2,7 @@ import type { Elsewhere } from '../contracts/elsewhere';
 import type { StepRef } from '../db/steps';
 
 /** Largest body that an event carries itself, bytes of JSON. */
-const MAX_CARRIED_BYTES = 32 * 1_024;
+export const MAX_CARRIED_BYTES = 32 * 1_024;
 
 /** Events of a step carry their plan's version and their start in the key: a repetition is the same fact. */
 export function keyOf({ plan_version, step_id }: StepRef, what: string): string {

@@ -33,10 +33,17 @@ export interface CallOptions {
   onText?: (piece: string) => void;
 }
 
+/** What was paid for a reply that is of no use: a provider bills it all the same. */
+export interface Bought {
+  model: string;
+  /** Null where the provider does not say. */
+  usage: Usage | null;
+}
+
 /**
  * One model behind one address: the port that speaks a provider's wire.
  * @throws Refusal with a code of the models' part of the failure table; `more.retry_after_ms` is the delay the provider asks for, where
- * it asks for one. Interrupted when the signal was aborted.
+ * it asks for one, `more.bought` (`Bought`) what was paid for a reply that is of no use. Interrupted when the signal was aborted.
  */
 export interface Endpoint {
   /** Unique in the process, without secrets; shown in metrics, events and `/readyz`: `small/1`. */

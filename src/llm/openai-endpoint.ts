@@ -3,7 +3,7 @@ import { Refusal } from '../contracts/refusal';
 import { CallLimits } from './call-limits';
 import { firstDialect, nextDialect, requestBody, type Dialect } from './dialect';
 import { Interrupted } from '../contracts/interrupted';
-import type { CallOptions, Endpoint, ModelReply, ModelRequest } from './model';
+import type { Bought, CallOptions, Endpoint, ModelReply, ModelRequest } from './model';
 import { ProviderFault, refusalOf, reportedFault } from './model-failures';
 import { ReplyParts } from './reply-parts';
 
@@ -158,11 +158,12 @@ function systemCodeOf(error: unknown): string {
 /** @throws Refusal when the model did not say all it wanted to */
 function whole(reply: ReplyParts, { name, model }: OpenAiEndpointSettings): ModelReply {
   const where = `${model} at ${name}`;
+  const bought = { bought: { model: reply.model ?? model, usage: reply.usage } satisfies Bought };
   if (reply.refusal !== '' || reply.finish_reason === 'content_filter') {
-    throw new Refusal('model_declined', `${where} declines to answer.`);
+    throw new Refusal('model_declined', `${where} declines to answer.`, [], bought);
   }
   if (reply.finish_reason === 'length') {
-    throw new Refusal('reply_truncated', `${where} used up the tokens that its reply may have.`);
+    throw new Refusal('reply_truncated', `${where} used up the tokens that its reply may have.`, [], bought);
   }
   if (reply.finish_reason !== 'stop') {
     throw new ProviderFault(null, 'its reply ended before the model had finished');

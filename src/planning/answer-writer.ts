@@ -1,10 +1,13 @@
 import type { EndedStep } from '../contracts/ended-step';
+import type { Tier } from '../contracts/model';
 import type { Ask } from '../llm/ask';
 
 /** What an answer is written from. */
 export interface AnswerRequest {
   goal: string;
   steps: EndedStep[];
+  /** Of the model that is to write, where the run says so. */
+  tier?: Tier;
 }
 
 /** The port of what writes the answer of a run from its goal and what its steps gave. One that asks no model leaves the rest alone. */

@@ -30,18 +30,18 @@ const CUT = '… (cut)';
  */
 export function createModelAnswer({ prompt, tier }: { prompt: Prompt; tier: Tier }) {
   return {
-    model: `model/${tier}`,
+    model: modelOf(tier),
     instant: false,
     /** @throws Refusal `reply_unreadable` when the model twice says nothing; what `ask` throws. */
     write: async (
-      { goal, steps }: AnswerRequest,
+      { goal, steps, tier: wanted = tier }: AnswerRequest,
       ask: Ask,
       onText: (piece: string) => void,
     ): Promise<string> => {
       const written = await askReadably(ask, {
         prompt,
         values: { goal, steps: shownSteps(steps) },
-        asked: { tier, format: null, max_output_tokens: MAX_OUTPUT_TOKENS },
+        asked: { tier: wanted, format: null, max_output_tokens: MAX_OUTPUT_TOKENS },
         read: readAnswer,
         onText: limited(onText),
       });
@@ -49,6 +49,11 @@ export function createModelAnswer({ prompt, tier }: { prompt: Prompt; tier: Tier
       return written.value;
     },
   } satisfies AnswerWriter;
+}
+
+/** What stands for the model of a tier, before one of its endpoints is chosen. */
+export function modelOf(tier: Tier): string {
+  return `model/${tier}`;
 }
 
 /** What one step adds to the question beside its values, bytes at most: its names, its title, the message of its failure. */

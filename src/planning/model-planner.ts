@@ -13,7 +13,7 @@ const MAX_OUTPUT_TOKENS = 8_192;
 const MAX_FINDINGS = 20;
 
 /**
- * Plans goals by asking a model of a tier, and of the next one up once a plan was refused: the same one would likely fail again.
+ * Plans goals by asking a model of a tier, unless the run names another one, and of the next one up once a plan was refused: the same one would likely fail again.
  * Steps are shown while they come.
  */
 export function createModelPlanner({ prompt, tier }: { prompt: Prompt; tier: Tier }) {
@@ -25,6 +25,7 @@ export function createModelPlanner({ prompt, tier }: { prompt: Prompt; tier: Tie
 
 async function draft(prompt: Prompt, tier: Tier, request: PlanRequest, drafting: Drafting): Promise<Draft> {
   const { goal, tools, max_steps, feedback } = request;
+  const first = request.tier ?? tier;
   const shown = new ShownSteps(drafting);
   let stream = shown.stream();
   const drafted = await askReadably(drafting.ask, {
@@ -39,7 +40,7 @@ async function draft(prompt: Prompt, tier: Tier, request: PlanRequest, drafting:
       })),
     },
     asked: {
-      tier: feedback.length > 0 ? above(tier) : tier,
+      tier: feedback.length > 0 ? above(first) : first,
       format: DRAFT_FORMAT,
       max_output_tokens: MAX_OUTPUT_TOKENS,
     },

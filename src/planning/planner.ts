@@ -1,4 +1,5 @@
 import type { Finding, PlanSource, Step } from '../contracts/plan';
+import type { Tier } from '../contracts/model';
 import type { ToolCard } from '../contracts/tool';
 import type { Verdict } from '../contracts/verdict';
 import type { Ask } from '../llm/ask';
@@ -8,6 +9,8 @@ export interface PlanRequest {
   goal: string;
   tools: ToolCard[];
   max_steps: number;
+  /** Of the model that is to plan, where the run says so. */
+  tier?: Tier;
   feedback: { steps?: Step[]; findings?: Finding[]; verdict?: Verdict }[];
 }
 

@@ -1,15 +1,20 @@
-import type { Outline, OutlineStep } from '../contracts/outline';
+import type { OutlineStep } from '../contracts/outline';
 
+/** What a step is told that can no longer run. */
+export const SKIPPED_WITH = 'A step it needs was not completed.';
+
+type SkippableStep = Pick<OutlineStep, 'id' | 'needs' | 'join'>;
+type SkippablePlan = { steps: readonly SkippableStep[] };
 type Ended = 'completed' | 'failed' | 'skipped';
 
 /**
  * The steps that have not ended and can no longer run, each after those it needs. With `join: all` a step is lost when one
  * step it needs ended without completing; with `join: any` when all of them did. Losing a step may lose those that need it.
  */
-export function skippedBy(outline: Outline, ended: ReadonlyMap<string, Ended>): string[] {
+export function skippedBy({ steps }: SkippablePlan, ended: ReadonlyMap<string, Ended>): string[] {
   const known = new Map(ended);
   const skipped: string[] = [];
-  for (const step of inOrder(outline.steps)) {
+  for (const step of inOrder(steps)) {
     if (known.has(step.id) || !isLost(step, known)) continue;
     known.set(step.id, 'skipped');
     skipped.push(step.id);
@@ -17,7 +22,7 @@ export function skippedBy(outline: Outline, ended: ReadonlyMap<string, Ended>): 
   return skipped;
 }
 
-function isLost({ needs, join }: OutlineStep, ended: ReadonlyMap<string, Ended>): boolean {
+function isLost({ needs, join }: SkippableStep, ended: ReadonlyMap<string, Ended>): boolean {
   const isGone = (id: string): boolean => {
     const status = ended.get(id);
     return status === 'failed' || status === 'skipped';
@@ -26,9 +31,9 @@ function isLost({ needs, join }: OutlineStep, ended: ReadonlyMap<string, Ended>)
 }
 
 /** Steps after those they need, else in the order of the outline (Kahn). Steps of a cycle, which no checked plan has, are left out. */
-function inOrder(steps: readonly OutlineStep[]): OutlineStep[] {
+function inOrder(steps: readonly SkippableStep[]): SkippableStep[] {
   const waiting = new Map(steps.map(({ id, needs }) => [id, needs.length]));
-  const dependents = new Map<string, OutlineStep[]>();
+  const dependents = new Map<string, SkippableStep[]>();
   for (const step of steps) {
     for (const need of step.needs) {
       const list = dependents.get(need);
@@ -38,7 +43,7 @@ function inOrder(steps: readonly OutlineStep[]): OutlineStep[] {
   }
   const ordered = steps.filter(({ needs }) => needs.length === 0);
   for (let at = 0; at < ordered.length; at += 1) {
-    for (const dependent of dependents.get((ordered[at] as OutlineStep).id) ?? []) {
+    for (const dependent of dependents.get((ordered[at] as SkippableStep).id) ?? []) {
       const left = (waiting.get(dependent.id) ?? 0) - 1;
       waiting.set(dependent.id, left);
       if (left === 0) ordered.push(dependent);

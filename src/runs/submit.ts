@@ -1,18 +1,15 @@
-import { createHash } from 'node:crypto';
 import { Refusal } from '../contracts/refusal';
 import type { Rules } from '../contracts/rules';
 import type { SubmitRun } from '../contracts/run';
 import { newId } from '../db/new-id';
-import { findRequest, findRun, type NewRun, type RequestKey, type RunBudget, type RunRow } from '../db/runs';
+import type { NewRun, RunBudget, RunRow } from '../db/runs';
 import type { Tx } from '../db/tx';
 import { appendRun } from '../events/append';
-import { canonical } from '../planning/canonical';
+import { earlierRun, requestKeyOf } from './request-key';
 import type { RunStarts } from './run-starts';
 
 /** Seconds after which a tenant whose runs are all open may try again: some end every moment where there are so many. */
 const QUEUE_RETRY_AFTER_S = 5;
-/** How long a key is remembered. */
-const KEY_LIVES_HOURS = 24;
 const ROUTE = 'POST /v1/runs';
 
 export interface SubmitDeps {
@@ -46,7 +43,7 @@ export async function submitRun(
   submission: Submission,
 ): Promise<{ run: RunRow; replayed: boolean }> {
   const fresh = newRun(submission, rules);
-  const key = keyOf(submission);
+  const key = requestKeyOf({ ...submission, route: ROUTE }, submission.body);
   const created = createdEvent(fresh, submission.now);
   for (;;) {
     const run = await appendRun(records, fresh, { created, key, open_runs });
@@ -61,26 +58,10 @@ export async function submitRun(
   }
 }
 
-function queueFull(open_runs: number): Refusal {
+/** What a tenant is told that has as many open runs as it may have. */
+export function queueFull(open_runs: number): Refusal {
   const detail = `The tenant has ${open_runs} runs that have not ended, as many as it may have.`;
   return new Refusal('queue_full', detail, [], { retry_after_s: QUEUE_RETRY_AFTER_S });
-}
-
-/** The run that a key stands for, if it is still there. @throws Refusal `idempotency_mismatch`. */
-async function earlierRun(records: Tx, key: RequestKey): Promise<RunRow | undefined> {
-  const request = await findRequest(records, key);
-  if (request === undefined) return undefined;
-  if (!request.same_body) {
-    throw new Refusal('idempotency_mismatch', 'An earlier request with this key had another body.');
-  }
-  return findRun(records, key.tenant, request.run_id);
-}
-
-function keyOf({ idempotency_key: key, tenant, body, now }: Submission): RequestKey | null {
-  if (key === null) return null;
-  const body_hash = createHash('sha256').update(canonical(body)).digest();
-  const expires_at = new Date(now.getTime() + KEY_LIVES_HOURS * 3_600_000);
-  return { tenant, route: ROUTE, key, body_hash, created_at: now, expires_at };
 }
 
 function newRun({ tenant, day, body, request_id, trace_id, now }: Submission, rules: Rules): NewRun {

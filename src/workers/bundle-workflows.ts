@@ -31,8 +31,9 @@ export async function bundleWorkflows({ outFile }: { outFile: string }): Promise
 function sourceHash(): string {
   const hash = createHash('sha256').update(readFileSync(require.resolve('@temporalio/worker/package.json')));
   for (const folder of SOURCES) {
-    for (const name of readdirSync(folder, { encoding: 'utf8', recursive: true }).sort()) {
-      if (name.endsWith('.ts')) hash.update(name).update(readFileSync(join(folder, name)));
+    const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+    for (const name of names.filter((file) => file.endsWith(EXTENSION)).sort()) {
+      hash.update(name).update(readFileSync(join(folder, name)));
     }
   }
   return hash.digest('hex');

@@ -69,6 +69,23 @@ describe('asking a model', () => {
     expect((await rowOf(test_db.db, run_id)).usage).toEqual(total);
   });
 
+  test('counts what was paid for a reply that is of no use, also against the budget', async () => {
+    const cut = (usage: object | null) =>
+      new Refusal('reply_truncated', 'cut off', [], { bought: { model: 'fake-1', usage } });
+    const run_id = await run({ max_tokens: 1_150 });
+    const models = fakeModels(cut({ input_tokens: 100, output_tokens: 50, cached_tokens: 0 }), cut(null));
+    await expect(asked(asker(run_id, models), 'one')).rejects.toMatchObject({ code: 'reply_truncated' });
+    expect((await rowOf(test_db.db, run_id)).usage).toMatchObject({
+      input_tokens: 100,
+      output_tokens: 50,
+      cost_usd: 0.001,
+    });
+    // Where the provider does not count, all that it may have been.
+    await expect(asked(asker(run_id, models), 'two')).rejects.toMatchObject({ code: 'reply_truncated' });
+    expect((await rowOf(test_db.db, run_id)).usage).toMatchObject({ output_tokens: 150, cost_usd: 0.002 });
+    await expect(asked(asker(run_id, models), 'three')).rejects.toMatchObject({ code: 'budget_exceeded' });
+  });
+
   test('gives a repetition what is kept, as one piece, and counts what was saved', async () => {
     const models = fakeModels('a reply of some length');
     const run_id = await run();

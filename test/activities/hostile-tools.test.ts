@@ -1,6 +1,6 @@
 import { depsWith, plannedRun, stepOf, use } from '../support/activities';
 import { createTestDatabase, type TestDatabase } from '../support/database';
-import { ENDS, tools } from '../support/hostile-tools';
+import { ENDS, tools } from '../support/hostile-pack';
 import { eventsOf, RULES } from '../support/runs';
 
 let test_db: TestDatabase;

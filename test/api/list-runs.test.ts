@@ -19,7 +19,12 @@ interface Seed {
   /** Microseconds: three runs share each. */
   created_at: string;
   superseded_by: string | null;
+  origin: Run['origin'];
+  root_run_id: string;
 }
+
+/** First runs of two lineages: of the tenant, and of another one. */
+const [ROOT, FOREIGN_ROOT] = [newId('run'), newId('run')];
 
 let api: ApiServer;
 /** The runs of the tenant, newest first. */
@@ -28,19 +33,28 @@ let seeds: Seed[];
 beforeAll(async () => {
   api = await startApiServer();
   const pick = seeded(4);
-  const rows = Array.from({ length: 90 }, (_, i): Seed & { tenant: string } => ({
-    id: newId('run'),
+  const ids = Array.from({ length: 90 }, () => newId('run'));
+  [ids[0], ids[5]] = [ROOT, FOREIGN_ROOT];
+  // Every sixth run comes from the one before it.
+  const rows = ids.map((id, i): Seed & { tenant: string } => ({
+    id,
     tenant: i % 6 === 5 ? 'tenant_foreign' : 'tenant_own',
     status: RUN_STATUSES[pick(0, RUN_STATUSES.length - 1)]!,
     tags: ['red', 'blue', 'größe "1"'].filter(() => pick(0, 2) === 0),
     goal: ['buy milk', "don't panic", 'Größe 42', 'a & b | !c', 'the-end'][pick(0, 4)]!,
     created_at: `2026-03-01T00:00:${String(Math.floor(i / 9)).padStart(2, '0')}.00000${Math.floor((i % 9) / 3)}Z`,
     superseded_by: pick(0, 3) === 0 ? 'run_another' : null,
+    origin:
+      i < 6 || (i % 6 !== 0 && i % 6 !== 5)
+        ? { type: 'api', run_id: null, from: null }
+        : { type: i % 4 < 2 ? 'restart' : 'fork', run_id: ids[i - 6]!, from: 'start' },
+    root_run_id: i % 6 === 0 ? ROOT : i % 6 === 5 ? FOREIGN_ROOT : id,
   }));
   await api.database.db.query(
-    `insert into runs (id, tenant, status, tags, goal, created_at, superseded_by, rules, budget, deadline_at, root_run_id)
-     select id, tenant, status, tags, goal, created_at, superseded_by, '{}', '{"max_steps": 1, "max_duration_s": 1}', now(), id
-     from jsonb_to_recordset($1) as s (id text, tenant text, status text, tags text[], goal text, created_at timestamptz, superseded_by text)`,
+    `insert into runs (id, tenant, status, tags, goal, created_at, superseded_by, rules, budget, deadline_at, origin, root_run_id)
+     select id, tenant, status, tags, goal, created_at, superseded_by, '{}', '{"max_steps": 1, "max_duration_s": 1}', now(), origin, root_run_id
+     from jsonb_to_recordset($1) as s (id text, tenant text, status text, tags text[], goal text, created_at timestamptz, superseded_by text,
+       origin jsonb, root_run_id text)`,
     [JSON.stringify(rows)],
   );
   const place = ({ created_at, id }: Seed) => `${created_at} ${id}`;
@@ -96,6 +110,11 @@ const FILTERS: [string, Record<string, string>, (seed: Seed) => boolean][] = [
     ({ created_at }) => created_at < '2026-03-01T00:00:05',
   ],
   ['superseded', { superseded: 'true' }, ({ superseded_by }) => superseded_by !== null],
+  ['a submit as origin', { origin: 'api' }, ({ origin }) => origin.type === 'api'],
+  ['restarts', { origin: 'restart' }, ({ origin }) => origin.type === 'restart'],
+  ['forks', { origin: 'fork' }, ({ origin }) => origin.type === 'fork'],
+  ['a lineage, with its first run', { root_run_id: ROOT }, ({ root_run_id }) => root_run_id === ROOT],
+  ['a lineage of another tenant', { root_run_id: FOREIGN_ROOT }, () => false],
   ['not superseded', { superseded: 'false' }, ({ superseded_by }) => superseded_by === null],
 ];
 
@@ -217,6 +236,11 @@ describe('GET /v1/runs', () => {
     ['created_before', '0000-01-01T00:00:00Z'],
     ['created_before', '9999-12-31T23:59:59-23:59'],
     ['superseded', '1'],
+    ['origin', 'clone'],
+    ['origin', ''],
+    ['root_run_id', ''],
+    ['root_run_id', 'run_1'],
+    ['root_run_id', "'; drop table runs; --"],
     ['sort', 'goal'],
     ['sort', '-id'],
     ['user', 'ada'],

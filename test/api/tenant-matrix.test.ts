@@ -46,6 +46,16 @@ const FIXTURES: Record<string, Fixture | 'open'> = {
     asks: [{}, { headers: { 'if-match': '"1"' } }, { headers: { 'if-match': 'none' } }],
   },
   'post /v1/runs/{id}/cancel': { running: true, asks: [{ body: { reason: 'mine' } }, {}] },
+  'post /v1/runs/{id}/restart': {
+    asks: [
+      { body: { from: 'one' }, headers: { 'idempotency-key': 'mine' } },
+      { body: {} },
+      { body: { from: 'nowhere' } },
+    ],
+  },
+  'post /v1/runs/{id}/fork': {
+    asks: [{ body: { at: 'one', step_input: { expression: '2' } } }, { body: { at: 'start' } }],
+  },
   'get /v1/runs/{id}/events': {
     asks: [
       {},

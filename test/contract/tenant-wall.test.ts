@@ -42,7 +42,7 @@ describe('the wall between tenants', () => {
     const listed = async (seer: string | null, tenant: string) => {
       const records = seer === null ? test_db.db : test_db.db.of(seer);
       const rows = await records.query(
-        'select id from list_runs($1, null, null, null, null, null, null, true, null, null, 10)',
+        'select id from list_runs($1, null, null, null, null, null, null, null, null, true, null, null, 10)',
         [tenant],
       );
       return rows.length;

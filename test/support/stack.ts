@@ -38,6 +38,8 @@ export interface SystemOptions {
   worker?: string;
   /** Takes what each process writes to its log, instead of the log of the test run. */
   logs?: { api: LogLines; worker: LogLines };
+  /** Where they are started, with a `node_modules`; the package when absent. */
+  folder?: string;
   /** API and worker reach Temporal through a wire that can be cut. */
   temporalBehindProxy?: boolean;
 }
@@ -81,6 +83,7 @@ export async function startSystem({
   temporalBehindProxy = false,
   settings = {},
   logs,
+  folder,
   worker: workerMain = 'src/workers/main.ts',
   ...given
 }: SystemOptions = {}): Promise<System> {
@@ -109,7 +112,11 @@ export async function startSystem({
   const started: Program[] = [];
   const start = async (main: string, more: Record<string, string> = {}) => {
     const log = main === workerMain ? logs?.worker : logs?.api;
-    const program = await startProgram(main, { ...env, ...more }, log);
+    const program = await startProgram(
+      main,
+      { ...env, ...more },
+      { ...(log && { log }), ...(folder !== undefined && { folder }) },
+    );
     started.push(program);
     return program;
   };
@@ -200,10 +207,17 @@ export async function startSystem({
   };
 }
 
-/** Starts a main file and waits until it says that it is ready. Its log goes to `log`, or to the log of the test run. */
-export async function startProgram(main: string, env: NodeJS.ProcessEnv, log?: LogLines): Promise<Program> {
+/**
+ * Starts a main file and waits until it says that it is ready. Its log goes to `log`, or to the log of the test run.
+ * @param folder where it is started; it has a `node_modules`
+ */
+export async function startProgram(
+  main: string,
+  env: NodeJS.ProcessEnv,
+  { log, folder = ROOT }: { log?: LogLines; folder?: string } = {},
+): Promise<Program> {
   const child = spawn(process.execPath, ['--import', 'tsx', join(ROOT, main)], {
-    cwd: ROOT,
+    cwd: folder,
     env,
     stdio: ['ignore', 'inherit', log === undefined ? 'inherit' : 'pipe', 'ipc'],
   });

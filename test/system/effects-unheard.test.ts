@@ -1,8 +1,9 @@
-import { EFFECT_CLASSES, LEDGER_CLASSES } from '../support/ledger/effect-classes';
+import { EFFECT_CLASSES, LEDGER_CLASSES, STEP } from '../support/ledger/effect-classes';
 import { testCells } from '../support/ledger/expect-cells';
 import { acknowledged, commitLost, zombie } from '../support/ledger/faults';
+import { totalsOf } from '../support/ledger/hit';
 import { FAULTS } from '../support/ledger/matrix';
-import { startStage, type Stage } from '../support/ledger/stage';
+import { heldHits, startStage, type Stage } from '../support/ledger/stage';
 
 let stage: Stage;
 beforeAll(async () => void (stage = await startStage()));
@@ -15,3 +16,21 @@ testCells(FAULTS.ack_lost, EFFECT_CLASSES, async () => ({
 testCells(FAULTS.slow_ack, LEDGER_CLASSES, () => acknowledged(stage, 'slow_ack'));
 testCells(FAULTS.flaky, LEDGER_CLASSES, () => acknowledged(stage, 'flaky', 2));
 testCells(FAULTS.zombie, EFFECT_CLASSES, () => zombie(stage));
+
+test('A tool that ignores its signal holds up no cancellation, and what it says afterwards changes nothing', async () => {
+  const { system, ledger } = stage;
+  const tools = await stage.startTools();
+  const input = { ledger: ledger.url, acknowledgement: 'held' };
+  const { id } = await system.submit({
+    goal: 'Be deaf',
+    plan: { steps: [{ id: STEP, tool: 'ledger.deaf', input }] },
+  });
+  await heldHits(ledger, [id]);
+  await system.request(`/v1/runs/${id}/cancel`, { method: 'POST', body: '{}' });
+  expect(await system.ended(id)).toMatchObject({ status: 'cancelled' });
+  const events = await system.events(id);
+  await ledger.release();
+  await tools.stop();
+  expect(await system.events(id)).toEqual(events);
+  expect(totalsOf(ledger.hitsOf(id))).toEqual({ hits: 1, effects: 1 });
+});

@@ -22,7 +22,7 @@ let provider: ScriptedProvider;
 beforeAll(async () => {
   provider = await scriptedProvider();
   provider.serve(said);
-  const LONGHAUL_TOOL_PACKS = join(__dirname, '../support/large-tools.ts');
+  const LONGHAUL_TOOL_PACKS = join(__dirname, '../support/large-pack.ts');
   const LONGHAUL_MODELS = modelsAt(provider.url, 'small', 'medium');
   const settings = { LONGHAUL_TOOL_PACKS, LONGHAUL_MODELS, LONGHAUL_BODY_LIMIT: '10000000' };
   system = await startSystem({ settings });

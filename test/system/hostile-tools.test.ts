@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { RunEvent } from '../../src/contracts/event';
 import type { Step } from '../../src/contracts/plan';
 import type { Run } from '../../src/contracts/run';
-import { ENDS, LETS_GO } from '../support/hostile-tools';
+import { ENDS, LETS_GO } from '../support/hostile-pack';
 import { LogLines } from '../support/log-lines';
 import { expectWhole } from '../support/model-runs';
 import { startSystem, type Program, type System } from '../support/stack';
@@ -11,7 +11,7 @@ let system: System;
 let worker: Program;
 const log = { api: new LogLines(), worker: new LogLines() };
 beforeAll(async () => {
-  const packs = ['tool-pack.ts', 'hostile-tools.ts'].map((file) => join(__dirname, '../support', file));
+  const packs = ['tool-pack.ts', 'hostile-pack.ts'].map((file) => join(__dirname, '../support', file));
   system = await startSystem({ settings: { LONGHAUL_TOOL_PACKS: packs.join(',') }, logs: log });
   worker = system.worker;
 });
@@ -50,11 +50,13 @@ describe('Tools that do what no tool should, all in one run', () => {
     );
   });
 
-  test('flood neither the log nor its readers', () => {
+  test('flood neither the log nor its readers', async () => {
     expect(events.filter(({ type }) => type === 'step.progress').length).toBeLessThan(50);
     expect(Math.max(...events.map((event) => JSON.stringify(event).length))).toBeLessThan(40_000);
     const much = events.find((event) => event.type === 'step.completed' && event.step_id === 'returns_much');
-    expect(much).toMatchObject({ data: { output_ref: { bytes: 100_011 } } });
+    const url = `/v1/runs/${hostile.id}/steps/returns_much`;
+    expect(much).toMatchObject({ data: { output_ref: { bytes: 100_011, url } } });
+    expect(await (await system.request(url)).json()).toMatchObject({ output: { text: 'x'.repeat(100_000) } });
   });
 
   test('hold up no other run, and leave the worker as it was', async () => {

@@ -1,4 +1,7 @@
-import { loadApiConfig, loadConfig } from '../../src/config';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadApiConfig, loadClientConfig, loadConfig } from '../../src/config';
 
 const DATABASE = { DATABASE_URL: 'postgres://localhost/longhaul' };
 const PRODUCTION = { ...DATABASE, TRUST_PROXY: 'none' };
@@ -110,4 +113,29 @@ describe('LONGHAUL_USD_PER_DAY', () => {
   test.each(['-1', 'NaN', '1e309', 'Infinity', '1 USD', '1,5'])('%p is refused', (text) =>
     expect(() => parse(text)).toThrow(/LONGHAUL_USD_PER_DAY: /),
   );
+});
+
+describe('The command line', () => {
+  test('needs to know of the API alone, and of nothing when nothing is said', () => {
+    expect(loadClientConfig({ DATABASE_URL: 'nonsense', PORT: 'x' })).toBeUndefined();
+    expect(loadClientConfig({ LONGHAUL_API_URL: '', LONGHAUL_API_KEY: '' })).toBeUndefined();
+    expect(loadClientConfig({ LONGHAUL_API_KEY: KEY })).toEqual({
+      api_url: 'http://127.0.0.1:3000',
+      key: KEY,
+    });
+    const api_url = 'https://example.com/longhaul';
+    expect(loadClientConfig({ LONGHAUL_API_URL: `${api_url}//` })).toEqual({ api_url, key: undefined });
+  });
+
+  test('takes its key from a file', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'longhaul-config-'));
+    const LONGHAUL_API_KEY_FILE = join(folder, 'key');
+    writeFileSync(LONGHAUL_API_KEY_FILE, `${KEY}\n`);
+    expect(loadClientConfig({ LONGHAUL_API_KEY_FILE })?.key).toBe(KEY);
+    rmSync(folder, { recursive: true });
+  });
+
+  test.each(['ftp://example.com', 'example.com:3000', 'http://'])('%s is no address of an API', (url) => {
+    expect(() => loadClientConfig({ LONGHAUL_API_URL: url })).toThrow(/LONGHAUL_API_URL: must be an address/);
+  });
 });

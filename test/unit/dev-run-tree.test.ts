@@ -76,6 +76,82 @@ describe('tree of a run', () => {
     ]);
   });
 
+  test('shows how far a step has come, what was taken over, and how large a large output is', () => {
+    const large = { output_ref: { bytes: 1_234_567, url: 'http://x/' }, duration_ms: 9, reused: false };
+    const lines = runTree(
+      [
+        created,
+        planned,
+        event('step.completed', { output: 84, duration_ms: 3, reused: true }, 'one'),
+        event('step.completed', large, 'two'),
+        event('step.started', { tool: 'todo.add', version: '1', attempt: 1, input: {} }, 'add_one'),
+        event('step.progress', { attempt: 1, ratio: 0.256, message: 'writes' }, 'add_one'),
+      ],
+      PLAIN,
+    );
+    expect(lines).toEqual([
+      '· run_1 queued',
+      '├─ ✓ one calculator 12 * 7 → 84  taken over',
+      '│  └─ ▸ add_one todo.add {one.value} running: 26 % writes',
+      '│     └─ · list todo.list ',
+      '└─ ✓ two calculator 7 ^ 2 → 1,234,567 bytes  9 ms',
+    ]);
+  });
+
+  test('shows a question, who answered it, and the step go on', () => {
+    const asked = [
+      created,
+      event('run.status', { status: 'running', phase: 'executing', previous: 'queued' }),
+      event('plan.created', { version: 1, source: 'given', steps: [step('pay', 'bank.pay', {})], edges: [] }),
+      event(
+        'step.needs_attention',
+        {
+          attempt: 1,
+          question: 'Was it paid?',
+          failure: { code: 'outcome_unknown', message: 'The connection broke.' },
+        },
+        'pay',
+      ),
+      event('run.status', { status: 'waiting', phase: 'executing', previous: 'running' }),
+    ];
+    expect(runTree(asked, PLAIN)).toEqual([
+      '… run_1 waiting waits for an answer: `longhaul runs show run_1` says how to give it',
+      '└─ … pay bank.pay  waiting: Was it paid?',
+    ]);
+    const other = event('step.started', { tool: 'bank.look', version: '1', attempt: 1, input: {} }, 'other');
+    expect(runTree([...asked, other], PLAIN)[0]).toBe(runTree(asked, PLAIN)[0]);
+    const resolved = [
+      ...asked,
+      event('step.resolved', { outcome: 'not_done', actor: 'key_1', reason: 'No entry.' }, 'pay'),
+      event('run.status', { status: 'running', phase: 'executing', previous: 'waiting' }),
+    ];
+    expect(runTree(resolved, PLAIN)).toEqual([
+      '▸ run_1 running',
+      '└─ · pay bank.pay  pending: key_1 says it was not done: No entry.',
+    ]);
+    const started = event('step.started', { tool: 'bank.pay', version: '1', attempt: 2, input: {} }, 'pay');
+    expect(runTree([...resolved, started], PLAIN)[1]).toBe('└─ ▸ pay bank.pay ');
+  });
+
+  test('a run that is opened again goes on where it failed', () => {
+    const reopened = [
+      created,
+      planned,
+      event('step.completed', { output: 84, duration_ms: 3, reused: false }, 'one'),
+      event('step.failed', { failure, attempts: 1 }, 'two'),
+      event('step.skipped', { reason: 'two failed' }, 'list'),
+      event('run.failed', { failure }),
+      event('run.reopened', { attempt: 2, actor: 'temporal' }),
+    ];
+    expect(runTree(reopened, PLAIN)).toEqual([
+      '▸ run_1 running',
+      '├─ ✓ one calculator 12 * 7 → 84  3 ms',
+      '│  └─ · add_one todo.add {one.value}',
+      '│     └─ · list todo.list ',
+      '└─ · two calculator 7 ^ 2',
+    ]);
+  });
+
   test('a new plan takes the place of the old one', () => {
     const steps = [step('only', 'todo.list', {})];
     const lines = runTree(
@@ -129,6 +205,7 @@ describe('line of an event', () => {
     expect(
       say(event('step.started', { tool: 'calculator', version: '1', attempt: 1, input: {} }, 'one')),
     ).toBeUndefined();
+    expect(say(event('step.progress', { attempt: 1, ratio: 0.5 }, 'one'))).toBeUndefined();
     expect(say(event('step.completed', { output: 'x', duration_ms: 2, reused: false }, 'one'))).toBe(
       '✓ one calculator 12 * 7 → x  2 ms',
     );

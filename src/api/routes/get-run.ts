@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { Refusal } from '../../contracts/refusal';
-import { EXPANSIONS, Run, type Expansion } from '../../contracts/run';
+import { EXPANSIONS, RUN_ID, Run, type Expansion } from '../../contracts/run';
 import { readPlanViews, readStepViews, readVerdictViews } from '../../db/round-views';
 import { findRun, type RunRow } from '../../db/runs';
 import type { Tx } from '../../db/tx';
@@ -10,8 +10,6 @@ import { wordsText } from '../query';
 import { route } from '../route';
 import { runView } from '../run-view';
 import { PREFER, PREFERENCE_APPLIED, waitFor, waitPreferred } from '../wait';
-
-export const RUN_ID = /^run_[0-9A-HJKMNP-TV-Z]{26}$/;
 
 const Query = z.strictObject({
   'expand[]': wordsText(EXPANSIONS)
@@ -66,7 +64,17 @@ async function expansionsOf(
 
 /** The run of that id. @throws Refusal `not_found`, also for another tenant's. */
 export async function requireRun(records: Tx, tenant: string, id: unknown): Promise<RunRow> {
-  const run = typeof id === 'string' && RUN_ID.test(id) ? await findRun(records, tenant, id) : undefined;
-  if (run === undefined) throw new Refusal('not_found', 'There is no such run.');
+  const run = await findRun(records, tenant, requireRunId(id));
+  if (run === undefined) throw noSuchRun();
   return run;
+}
+
+/** An id that a run may have. @throws Refusal `not_found` */
+export function requireRunId(id: unknown): string {
+  if (typeof id !== 'string' || !RUN_ID.test(id)) throw noSuchRun();
+  return id;
+}
+
+function noSuchRun(): Refusal {
+  return new Refusal('not_found', 'There is no such run.');
 }

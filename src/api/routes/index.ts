@@ -14,6 +14,7 @@ import { metrics } from './metrics';
 import { getApiKey, listApiKeys } from './read-api-keys';
 import { readEvents } from './read-events';
 import { getPlan, getStep, listPlans, listSteps, listVerdicts } from './read-rounds';
+import { forkRun, restartRun } from './restart-run';
 import { resolveStep } from './resolve-step';
 import { revokeApiKey } from './revoke-api-key';
 import { rotateApiKey } from './rotate-api-key';
@@ -32,6 +33,8 @@ export function routesOf(deps: ApiDeps): Route[] {
     patchRun(deps),
     deleteRun(deps),
     cancelRun(deps),
+    restartRun(deps),
+    forkRun(deps),
     readEvents(deps),
     createTicket(),
     listPlans(),

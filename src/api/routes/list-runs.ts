@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { ORIGIN_TYPES } from '../../contracts/origin';
 import { Refusal } from '../../contracts/refusal';
-import { RunList } from '../../contracts/run';
+import { RUN_ID, RunList } from '../../contracts/run';
 import { RUN_STATUSES } from '../../contracts/run-status';
 import { listRuns as list, type RunCursor } from '../../db/run-list';
 import type { ApiDeps } from '../deps';
@@ -33,6 +34,15 @@ const Query = z
     created_after: timeText.optional(),
     created_before: timeText.optional(),
     superseded: booleanText.optional().meta({ description: 'Whether a restart has replaced the run.' }),
+    origin: z
+      .enum(ORIGIN_TYPES)
+      .optional()
+      .meta({ description: 'How the run came about: `api` is a submit.' }),
+    root_run_id: z
+      .string()
+      .regex(RUN_ID, 'must be the id of a run')
+      .optional()
+      .meta({ description: 'The first run of its lineage; that one is found too.' }),
     sort: z
       .enum(['-created_at', 'created_at'])
       .default('-created_at')
@@ -79,7 +89,8 @@ export function listRuns({ settings }: ApiDeps) {
   });
 }
 
-function filterOf({ status, tag, q, created_after, created_before, superseded }: Query) {
+function filterOf(query: Query) {
+  const { status, tag, q, created_after, created_before, superseded, origin, root_run_id } = query;
   return {
     status: status ?? null,
     tag: tag ?? null,
@@ -87,6 +98,8 @@ function filterOf({ status, tag, q, created_after, created_before, superseded }:
     created_after: created_after ?? null,
     created_before: created_before ?? null,
     superseded: superseded ?? null,
+    origin: origin ?? null,
+    root: root_run_id ?? null,
   };
 }
 

@@ -126,7 +126,10 @@ export async function submit(deps: ApiDeps, { req, res, body, caller, records }:
 }
 
 /** What the key may spend today; a run keeps what was so when it was taken. */
-function dayOf({ id: key_id, limits }: ApiKey, { usd_per_day }: ApiDeps['settings']): Pick<Rules, 'day'> {
+export function dayOf(
+  { id: key_id, limits }: ApiKey,
+  { usd_per_day }: ApiDeps['settings'],
+): Pick<Rules, 'day'> {
   const max_cost_usd = limits.usd_per_day ?? usd_per_day;
   return max_cost_usd === null ? {} : { day: { key_id, max_cost_usd } };
 }
@@ -149,7 +152,8 @@ function refuseUnsoundPlan({ tools, checkInput, rules }: ApiDeps, { plan, budget
   );
 }
 
-function idempotencyKey(header: string | string[] | undefined): string | null {
+/** The key of a request that a client may repeat. @throws Refusal `invalid_request` */
+export function idempotencyKey(header: string | string[] | undefined): string | null {
   if (header === undefined) return null;
   if (typeof header === 'string' && IDEMPOTENCY_KEY.test(header)) return header;
   throw new Refusal('invalid_request', 'The Idempotency-Key must be 1 to 255 visible ASCII characters.', [

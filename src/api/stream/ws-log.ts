@@ -1,10 +1,10 @@
 import { AsyncResource } from 'node:async_hooks';
 import type { IncomingMessage } from 'node:http';
 import type { WebSocket } from 'ws';
+import { RUN_ID } from '../../contracts/run';
 import { newId } from '../../db/new-id';
 import { traceIdOf } from '../../telemetry/trace';
 import type { ApiDeps } from '../deps';
-import { RUN_ID } from '../routes/get-run';
 
 const SWITCHING_PROTOCOLS = 101;
 

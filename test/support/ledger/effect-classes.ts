@@ -1,5 +1,5 @@
 import type { Step } from '../../../src/contracts/plan';
-import type { LedgerInput } from '../ledger-tools';
+import type { LedgerInput } from '../ledger-pack';
 import type { Acknowledgement } from './hit';
 
 /** Classes of effects as the matrix tries them. `naive` is declared idempotent, and its server makes an effect of every hit. */

@@ -40,7 +40,7 @@ export interface Stage {
 }
 
 export async function startStage(options: SystemOptions = {}): Promise<Stage> {
-  const packs = ['tool-pack.ts', 'ledger-tools.ts'].map((file) => join(__dirname, '..', file));
+  const packs = ['tool-pack.ts', 'ledger-pack.ts'].map((file) => join(__dirname, '..', file));
   const settings = {
     LONGHAUL_TOOL_PACKS: packs.join(','),
     LONGHAUL_ROLES: 'runs,llm',

@@ -142,6 +142,18 @@ describe('A model that does not say all it wanted to', () => {
   });
 });
 
+describe('A reply that is of no use', () => {
+  test.each([
+    ['was stopped at its limit', { text: 'fo', finish: 'length' }],
+    ['refuses', { refusal: 'I cannot help with that.' }],
+  ])('says what was paid for it: it %s', async (_, answer) => {
+    const usage = { input_tokens: 7, output_tokens: 500 };
+    provider.answer({ ...answer, usage }, { ...answer, usage: null });
+    expect(await thrownBy(ask(provider.url))).toMatchObject({ more: { bought: { usage } } });
+    expect(await thrownBy(ask(provider.url))).toMatchObject({ more: { bought: { usage: null } } });
+  });
+});
+
 describe('A call that its caller stops', () => {
   test('ends at once, before the answer, and the request with it', async () => {
     provider.answer({ silent: true });

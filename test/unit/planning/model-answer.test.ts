@@ -48,6 +48,13 @@ describe('model answer', () => {
     });
   });
 
+  test('asks the tier that the run names, in the place of its own', async () => {
+    const model = scriptedAsk('It is 84.');
+    const writer = createModelAnswer({ prompt, tier: 'medium' });
+    await writer.write({ goal, steps: [], tier: 'large' }, model.ask, () => undefined);
+    expect(model.requests[0]).toMatchObject({ tier: 'large' });
+  });
+
   test('tells the model the goal and every step as data with its type', async () => {
     const model = scriptedAsk('ok');
     const failure = { code: 'tool_error' as const, message: 'x'.repeat(600) };

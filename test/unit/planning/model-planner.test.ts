@@ -86,6 +86,13 @@ describe('model planner', () => {
     expect(model.requests.map((asked) => asked.tier)).toEqual([tier, above]);
   });
 
+  test('asks the tier that the run names, in the place of its own', async () => {
+    const model = scriptedAsk(planOf(step(1)), planOf(step(1)));
+    await drafted(model, { tier: 'medium' });
+    await drafted(model, { tier: 'medium', feedback: [{ findings: [] }] });
+    expect(model.requests.map((asked) => asked.tier)).toEqual(['medium', 'large']);
+  });
+
   test('leaves wrong ids, unknown tools and empty plans to the plan check', async () => {
     const odd = [step(1, { id: 'Step One' }), step(1, { tool: 'none.such', version: '9' }), step(1)];
     expect((await drafted(scriptedAsk(planOf(...odd)))).draft).toEqual({ kind: 'plan', steps: odd });
