@@ -72,6 +72,7 @@ async function settle(system: System, ledger: Ledger, id: string, effect: Effect
   const stopped = () =>
     eventually(async () => {
       const run = await system.get(id);
+      if (run.id !== id) return undefined; // Postgres is away: what came is a problem
       return run.finished_at !== null || (resolved === null && run.status === 'waiting') ? run : undefined;
     }, limit);
   let run = await stopped();
@@ -108,7 +109,8 @@ export async function crashed({ process }: Program): Promise<void> {
 
 /** Waits until the ledger holds a hit of each of these runs. */
 export function heldHits(ledger: Ledger, run_ids: readonly string[]): Promise<boolean> {
-  return eventually(() => run_ids.every((id) => ledger.hitsOf(id).length > 0), { what: 'hits of all runs' });
+  const limit = { within_ms: WITHIN_MS, what: 'hits of all runs' };
+  return eventually(() => run_ids.every((id) => ledger.hitsOf(id).length > 0), limit);
 }
 
 /** Holds the table of todos, so that a tool that adds one waits in its transaction, until the returned function is called. */
@@ -126,7 +128,8 @@ export async function holdTodos(
     return (rowCount ?? 0) > 0;
   };
   return {
-    waited: async () => void (await eventually(waiting, { what: 'a tool to wait for the todos' })),
+    waited: async () =>
+      void (await eventually(waiting, { within_ms: WITHIN_MS, what: 'a tool to wait for the todos' })),
     release: () => client.end(),
   };
 }
@@ -140,7 +143,9 @@ export async function triedInVain(run_ids: readonly string[]): Promise<void> {
       const { raw } = await workflow.getHandle(id).describe();
       return raw.pendingActivities?.some(({ lastFailure }) => Boolean(lastFailure)) === true;
     };
-    for (const id of run_ids) await eventually(() => failed(id), { what: `a try of ${id} to fail` });
+    for (const id of run_ids) {
+      await eventually(() => failed(id), { within_ms: WITHIN_MS, what: `a try of ${id} to fail` });
+    }
   } finally {
     await connection.close();
   }
