@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import type { FailureCode } from '../../src/contracts/failure';
 import type { OutsideTool, ToolContext } from '../../src/tools/tool';
@@ -128,6 +129,21 @@ const STORIES: Record<string, Hostile> = {
   'leaves.a_rejection_later': {
     call: () => {
       void sleep(50).then(() => raise(untouchable()));
+      return 'left';
+    },
+    ends: 'completed',
+  },
+  'leaves.an_exception': {
+    call: () => {
+      setTimeout(() => raise(new Error('nobody catches this')), 0);
+      return 'left';
+    },
+    ends: 'completed',
+  },
+  'leaves.an_exception_later': {
+    call: () => {
+      const emitter = new EventEmitter();
+      setTimeout(() => emitter.emit('error', untouchable()), 50);
       return 'left';
     },
     ends: 'completed',

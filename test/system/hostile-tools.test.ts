@@ -78,11 +78,17 @@ describe('Tools that do what no tool should, all in one run', () => {
     expect(worker.process.exitCode).toBeNull();
   });
 
-  test('are told of in the log where they left a rejection behind', () => {
+  test('are told of in the log where they left a failure behind', () => {
     const said = log.worker
       .having({ level: 'error', run_id: hostile.id })
       .map(({ step_id }) => step_id)
       .sort();
-    expect(said).toEqual(['leaves_a_rejection', 'leaves_a_rejection_later']);
+    const left = [
+      'leaves_a_rejection',
+      'leaves_a_rejection_later',
+      'leaves_an_exception',
+      'leaves_an_exception_later',
+    ];
+    expect(said).toEqual(left);
   });
 });
