@@ -6,6 +6,7 @@ import type { Spending, Usage } from '../contracts/model';
 import type { Database } from '../db/database';
 import {
   countRequest,
+  disownReplies,
   giveUpCall,
   keepReply,
   noteFailedRequest,
@@ -19,7 +20,7 @@ import {
 import { append, type NewEvent } from '../events/append';
 import type { Ask } from '../llm/ask';
 import type { Bought, CallOptions, Endpoint, ModelReply, ModelRequest, Models, Pricing } from '../llm/model';
-import { isStorable, storableText } from './storable';
+import { isStorable, storableText } from '../db/storable';
 
 /** Requests that one call may cost, over all endpoints, tries and workers. */
 const MAX_REQUESTS = 5;
@@ -35,8 +36,8 @@ export interface ModelDeps {
   prices: Pricing;
 }
 
-/** Which piece of a run's work asks. */
-export type Place = Pick<CallRef, 'run_id' | 'purpose' | 'round'>;
+/** Which piece of a run's work asks, and in which execution. */
+export type Place = Pick<CallRef, 'run_id' | 'purpose' | 'round'> & { execution: string };
 
 /**
  * Lets one piece of a run's work ask models, each question once: its worst case is held back from the budgets, the reply is kept before
@@ -45,7 +46,7 @@ export type Place = Pick<CallRef, 'run_id' | 'purpose' | 'round'>;
  */
 export function askFor(deps: ModelDeps, place: Place, signal: AbortSignal): Ask {
   return async (request, onText) => {
-    const ref: CallRef = { ...place, request_hash: hashOf(request) };
+    const ref = { ...place, request_hash: hashOf(request) };
     const open = await deps.db.transaction((tx) =>
       openCall(tx, ref, storableRequest(request), deps.prices.worstCase(request)),
     );
@@ -56,6 +57,21 @@ export function askFor(deps: ModelDeps, place: Place, signal: AbortSignal): Ask 
     }
     return buy(deps, ref, open, request, { signal, ...(onText && { onText }) });
   };
+}
+
+/** Does what needs replies that can be read. Where they cannot, the next attempt of the run asks anew: to read them again is of no use. */
+export async function withReadable<T>(
+  db: Database,
+  place: Omit<Place, 'execution'>,
+  act: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    if (error instanceof Refusal && error.code === 'reply_unreadable')
+      await disownReplies(db, place, { code: error.code, message: storableText(error.message) });
+    throw error;
+  }
 }
 
 /** The question itself, and nothing of where it is sent: a repetition finds the reply also when endpoints have changed. */

@@ -2,9 +2,10 @@ import type { Outline } from '../contracts/outline';
 import type { Rules } from '../contracts/rules';
 import type { StepResults, StepResult } from '../contracts/step-result';
 import { readSteps, type StepRow } from '../db/steps';
-import { isDone, isInstant, startable, stopsRun, type Progress } from '../workflows/schedule';
+import { isDone, isInstant, lostOf, startable, stopsRun, type Progress } from '../workflows/schedule';
 import type { ActivityDeps } from './deps';
-import { tryStep, type Surroundings } from './use-tool';
+import type { Surroundings } from './surroundings';
+import { tryStep } from './use-tool';
 import { writeAnswer } from './write-answer';
 
 /** After this time no other step is begun, milliseconds: a long chain comes back in pieces, so that its workflow hears of it. */
@@ -35,16 +36,15 @@ export async function carryOutInstantly(
   const results = await useTools(deps, chain, around);
   const instant = deps.writer.instant && chain.outline.answer === undefined;
   if (!instant || !isCarriedOut(chain, results)) return results;
-  const { wish } = await writeAnswer(deps, {
-    run_id: chain.run_id,
-    plan_version: chain.outline.plan_version,
-  });
+  const agreed = { run_id: chain.run_id, plan_version: chain.outline.plan_version };
+  const { wish } = await writeAnswer(deps, agreed, around.execution);
   return { ...results, answered: wish === null };
 }
 
 async function useTools(deps: ActivityDeps, chain: Chain, around: Surroundings): Promise<StepResults> {
   const { run_id, outline, rules } = chain;
   const { plan_version } = outline;
+  const lost = lostOf(chain.ended);
   const until = performance.now() + LONGEST_MS;
   const ended: StepResult[] = [];
   let rows: StepRow[] = [];
@@ -54,7 +54,7 @@ async function useTools(deps: ActivityDeps, chain: Chain, around: Surroundings):
     const ids = next.map(({ id }) => id);
     if (rows.length === 0) rows = await readSteps(deps.db, run_id, plan_version, ids);
     const step = rows.shift()!;
-    const tried = await tryStep(deps, { run_id, plan_version, step_id: step.id }, step, around);
+    const tried = await tryStep(deps, { run_id, plan_version, step_id: step.id }, step, { ...around, lost });
     if (tried.status === 'retrying') {
       const { step_id, pause_ms } = tried;
       return { ended, again: { step_id, pause_ms }, answered: false };

@@ -7,7 +7,7 @@ import type { NewEvent, RunChange } from '../events/append';
 import type { Ask } from '../llm/ask';
 import type { Judge } from '../planning/judge';
 import type { Registry } from '../tools/registry';
-import { isStorable } from './storable';
+import { isStorable } from '../db/storable';
 
 /** What stands in for an answer that cannot be read: closed on doubt. */
 const UNREADABLE: Verdict = {

@@ -5,13 +5,13 @@ import { beginTry, lockTry, type Piece } from '../db/runs';
 import type { Tx } from '../db/tx';
 import { append, type Appended, type NewEvent } from '../events/append';
 import { newestOf } from '../events/read';
-import { askFor } from './ask-model';
+import { askFor, withReadable } from './ask-model';
 import { mindsOf, type ActivityDeps } from './deps';
 import { requestOf } from './draft-plan';
 import { EventFeed } from './event-feed';
 import { begun, concludeRound, storedRound, told, type Planned, type RoundRef } from './round-outcome';
-import { isStorable, storableText } from './storable';
-import type { Surroundings } from './use-tool';
+import { isStorable, storableText } from '../db/storable';
+import type { Surroundings } from './surroundings';
 
 /**
  * Has a model draft the plan of a round, shows its steps as they come, checks the plan and stores the outcome. A repetition returns what
@@ -23,26 +23,28 @@ export async function draftPlanWithModel(
   ref: RoundRef,
   around: Surroundings,
 ): Promise<Drafted> {
-  const run = await readRounds(deps.db, ref.run_id);
+  const { execution, cancelled } = around;
+  const run = await readRounds(deps.db, ref.run_id, execution);
   const stored = storedRound(run, ref);
   if (stored !== undefined) return told(deps, run, stored);
 
   const { planner, ...models } = mindsOf(deps);
   const stop = new AbortController();
   const drafts = new Drafts(deps, ref, run, () => stop.abort());
-  const { wish } = await drafts.start();
+  const { wish } = await drafts.start(execution);
   if (wish !== null) return { status: 'rejected', wish };
-  const signal = AbortSignal.any([around.cancelled, stop.signal]);
-  const draft = await planner
-    .draft(requestOf(deps, run), {
-      ask: askFor({ db: deps.db, ...models }, { ...ref, purpose: 'plan' }, signal),
+  const signal = AbortSignal.any([cancelled, stop.signal]);
+  const place = { ...ref, execution, purpose: 'plan' } as const;
+  const draft = await withReadable(deps.db, place, () =>
+    planner.draft(requestOf(deps, run), {
+      ask: askFor({ db: deps.db, ...models }, place, signal),
       onStep: (step) => drafts.show(step),
       onReset: () => drafts.reset(),
-    })
-    .finally(() => drafts.done());
+    }),
+  ).finally(() => drafts.done());
   const drafted = draft.kind === 'plan' ? draft : { not_understood: storableText(draft.detail) };
   const proposal = { source: planner.source, drafted };
-  return concludeRound(deps, ref, run, proposal, around.execution, (tx) => drafts.lock(tx));
+  return concludeRound(deps, ref, run, proposal, execution, (tx) => drafts.lock(tx));
 }
 
 /** What is told of a draft, from its beginning to its end. */
@@ -73,7 +75,7 @@ class Drafts {
   }
 
   /** @returns the open wish of the run: then nobody needs to be asked any more. */
-  start(): Promise<Appended> {
+  start(execution: string): Promise<Appended> {
     const { run_id, round } = this.ref;
     return this.deps.db.transaction(async (tx) => {
       const newest = await newestOf(tx, run_id, this.run.attempt, DRAFTING);
@@ -84,7 +86,7 @@ class Drafts {
         attempt: this.run.attempt,
         // A try that waited in vain for its turn has shown nothing that would have to be void.
         events: [...events, ...(newest === 'plan.started' ? [] : [this.started()])],
-        change: { ...change, rounds: round },
+        change: { ...change, rounds: round, execution },
       });
     });
   }

@@ -14,7 +14,7 @@ import {
   type Proposal,
   type RoundRef,
 } from './round-outcome';
-import { storableText } from './storable';
+import { storableText } from '../db/storable';
 
 /**
  * Takes the given plan of a round, or drafts one without a model, checks it, has it judged at once where the judge is instant, and stores
@@ -27,7 +27,7 @@ export async function draftPlan(
   ref: RoundRef,
   execution: string,
 ): Promise<DraftedAtOnce> {
-  const run = await readRounds(deps.db, ref.run_id);
+  const run = await readRounds(deps.db, ref.run_id, execution);
   const stored = storedRound(run, ref);
   if (stored !== undefined) return told(deps, run, stored, await beginWith(deps, ref, run, execution));
   const proposal = await propose(deps, run);

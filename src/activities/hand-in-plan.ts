@@ -1,3 +1,4 @@
+import { admit } from '../db/executions';
 import { lockStepsOf, readStatuses, skipSteps } from '../db/steps';
 import { append, type NewEvent } from '../events/append';
 import type { ActivityDeps } from './deps';
@@ -11,11 +12,16 @@ const NOT_ASKED_FOR = 'Only the plan was asked for.';
  * completed.
  * @returns and throws as `writeAnswer`
  */
-export function handInPlan(deps: ActivityDeps, { run_id, plan_version }: PlanRef): Promise<Completed> {
+export function handInPlan(
+  deps: ActivityDeps,
+  { run_id, plan_version }: PlanRef,
+  execution: string,
+): Promise<Completed> {
   return completed(deps, run_id, () =>
     deps.db.transaction(async (tx) => {
       await lockStepsOf(tx, run_id);
-      const { statuses } = await readStatuses(tx, run_id, plan_version);
+      const { run, statuses } = await readStatuses(tx, run_id, plan_version);
+      admit(run, execution);
       const ids = [...statuses.keys()];
       await skipSteps(tx, run_id, plan_version, ids, NOT_ASKED_FOR);
       const skipped = ids.map((step_id): NewEvent => {
@@ -23,7 +29,7 @@ export function handInPlan(deps: ActivityDeps, { run_id, plan_version }: PlanRef
         return { key, type: 'step.skipped', step_id, data: { reason: NOT_ASKED_FOR } };
       });
       await append(tx, run_id, {
-        attempt: null,
+        attempt: run.attempt,
         events: [...skipped, { key: 'ended', type: 'run.completed', data: { answer: null } }],
         change: { status: 'completed', phase: null, finished_at: new Date().toISOString() },
       });

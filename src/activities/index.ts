@@ -5,16 +5,18 @@ import { isRetryable } from '../contracts/failure';
 import { Interrupted } from '../contracts/interrupted';
 import { Refusal } from '../contracts/refusal';
 import type { StepRef } from '../db/steps';
+import { endRun } from '../runs/end-run';
+import { inExecution } from '../runs/reopen';
 import type { ActivityDeps } from './deps';
 import { draftPlan } from './draft-plan';
 import { draftPlanWithModel } from './draft-plan-with-model';
-import { endRun } from './end-run';
 import { handInPlan } from './hand-in-plan';
 import { judgePlan } from './judge-plan';
 import type { RoundRef } from './round-outcome';
 import { readWishes } from './read-wishes';
 import { carryOutInstantly, type Chain } from './carry-out-instantly';
-import { useTool, type Surroundings } from './use-tool';
+import type { Surroundings } from './surroundings';
+import { useTool } from './use-tool';
 import { writeAnswer, type PlanRef } from './write-answer';
 import { writeAnswerWithModel } from './write-answer-with-model';
 
@@ -26,31 +28,39 @@ export type { ActivityDeps } from './deps';
 
 /** The activities of a worker, by the names under which Temporal knows them. */
 export function createActivities(deps: ActivityDeps) {
+  /** Work on a run for the execution that asks for it; the first that comes with a new one finds that an operator has reset the run. */
+  function working<T>(run_id: string, act: (around: Surroundings) => Promise<T>): Promise<T> {
+    const around = surroundings();
+    const { execution } = around;
+    return outward(() => inExecution(deps.db, { run_id, execution }, () => act(around)));
+  }
+  /** The same, for work that takes its time. */
+  const atLength: typeof working = (run_id, act) => working(run_id, (around) => beating(() => act(around)));
   return {
-    draftPlan: (ref: RoundRef) => outward(() => draftPlan(deps, ref, execution())),
+    draftPlan: (ref: RoundRef) => working(ref.run_id, ({ execution }) => draftPlan(deps, ref, execution)),
     draftPlanWithModel: (ref: RoundRef) =>
-      outward(() => beating(() => draftPlanWithModel(deps, ref, surroundings()))),
-    judgePlan: (ref: RoundRef) => outward(() => judgePlan(deps, ref, surroundings().cancelled)),
-    judgePlanWithModel: (ref: RoundRef) =>
-      outward(() => beating(() => judgePlan(deps, ref, surroundings().cancelled))),
-    useTool: (ref: StepRef) => outward(() => beating(() => useTool(deps, ref, surroundings()))),
-    carryOutInstantly: (chain: Chain) => outward(() => carryOutInstantly(deps, chain, surroundings())),
-    writeAnswer: (ref: PlanRef) => outward(() => writeAnswer(deps, ref)),
+      atLength(ref.run_id, (around) => draftPlanWithModel(deps, ref, around)),
+    judgePlan: (ref: RoundRef) => working(ref.run_id, (around) => judgePlan(deps, ref, around)),
+    judgePlanWithModel: (ref: RoundRef) => atLength(ref.run_id, (around) => judgePlan(deps, ref, around)),
+    useTool: ({ lost, ...ref }: StepRef & { lost?: string[] }) =>
+      atLength(ref.run_id, (around) => useTool(deps, ref, { ...around, ...(lost && { lost }) })),
+    carryOutInstantly: (chain: Chain) =>
+      working(chain.run_id, (around) => carryOutInstantly(deps, chain, around)),
+    writeAnswer: (ref: PlanRef) => working(ref.run_id, ({ execution }) => writeAnswer(deps, ref, execution)),
     writeAnswerWithModel: (ref: PlanRef) =>
-      outward(() => beating(() => writeAnswerWithModel(deps, ref, surroundings()))),
-    handInPlan: (ref: PlanRef) => outward(() => handInPlan(deps, ref)),
-    readWishes: (ref: { run_id: string }) => outward(() => readWishes(deps, ref)),
-    endRun: (ref: { run_id: string; ending: Ending }) => outward(() => endRun(deps, ref)),
+      atLength(ref.run_id, (around) => writeAnswerWithModel(deps, ref, around)),
+    handInPlan: (ref: PlanRef) => working(ref.run_id, ({ execution }) => handInPlan(deps, ref, execution)),
+    readWishes: (ref: { run_id: string }) =>
+      working(ref.run_id, ({ execution }) => readWishes(deps, ref, execution)),
+    endRun: (ref: { run_id: string; ending: Ending }) =>
+      working(ref.run_id, ({ execution }) => endRun(deps.db, ref, execution)),
   };
 }
 export type Activities = ReturnType<typeof createActivities>;
 
-function execution(): string {
-  return Context.current().info.workflowExecution?.runId ?? '';
-}
-
 function surroundings(): Surroundings {
-  return { execution: execution(), cancelled: Context.current().cancellationSignal };
+  const { info, cancellationSignal: cancelled } = Context.current();
+  return { execution: info.workflowExecution?.runId ?? '', cancelled };
 }
 
 /** Sends heartbeats while `act` runs; local activities are short and need none. */

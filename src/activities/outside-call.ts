@@ -9,7 +9,7 @@ import type { ActivityDeps } from './deps';
 import { contextOf, FailedTry, type Call } from './step-call';
 import { complete } from './step-outcome';
 import { StepProgress } from './step-progress';
-import { storable } from './storable';
+import { storable } from '../db/storable';
 import { failureOf, isInterruption, propertyOf } from './thrown';
 
 /**

@@ -13,7 +13,7 @@ import { checkPlan } from '../planning/plan-check';
 import { diffOf } from '../planning/plan-diff';
 import { decide, verdictFacts } from './decide';
 import { NO_MODEL, type ActivityDeps } from './deps';
-import { isStorable } from './storable';
+import { isStorable } from '../db/storable';
 
 const NO_PLAN: { steps: Step[]; findings: Finding[] } = { steps: [], findings: [] };
 const UNSTORABLE: typeof NO_PLAN = {
@@ -68,7 +68,7 @@ export async function concludeRound(
         await deps.db.transaction(async (tx) => write(tx, await (lock?.(tx) ?? lockRun(tx, ref.run_id))));
   if (appended !== null)
     return told(deps, run, { ...plan, accepted: plan.decision?.accepted ?? null }, appended.wish);
-  const again = await readRounds(deps.db, ref.run_id);
+  const again = await readRounds(deps.db, ref.run_id, execution);
   return told(deps, again, storedRound(again, ref)!);
 }
 

@@ -4,7 +4,7 @@ import type { Database } from '../db/database';
 import { append } from '../events/append';
 import type { ToolContext } from '../tools/tool';
 import { keyOf } from '../events/step-facts';
-import { storableText } from './storable';
+import { storableText } from '../db/storable';
 
 /** Pause between two words of a try about how far it has come, milliseconds: of those that come meanwhile the newest counts. */
 const EVERY_MS = 500;

@@ -1,6 +1,6 @@
 import { isFailureCode, type Failure } from '../contracts/failure';
 import { Interrupted } from '../contracts/interrupted';
-import { messageOf } from './storable';
+import { messageOf } from '../db/storable';
 
 // What a tool throws may be anything, also an object that throws when it is asked what it is.
 

@@ -17,6 +17,8 @@ import type { ActivityDeps } from './deps';
 import { callOutside } from './outside-call';
 import { prepareCall, type Prepared } from './prepare-call';
 import { contextOf, FailedTry, type Call } from './step-call';
+import type { Surroundings } from './surroundings';
+import { takenUp } from './taken-up';
 import {
   beginEvents,
   complete,
@@ -28,7 +30,7 @@ import {
   storedResult,
   type Start,
 } from './step-outcome';
-import { storable } from './storable';
+import { storable } from '../db/storable';
 import { failureOf } from './thrown';
 
 /** Pauses before a step is tried again, milliseconds: doubled from the first to the longest. */
@@ -36,13 +38,6 @@ const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 2_000;
 /** Starts that may be lost with their worker before a step is given up: a tool that kills its worker must not do so for ever. */
 const LOST_STARTS = 10;
-
-/** Where an activity runs and how it is stopped. */
-export interface Surroundings {
-  /** Temporal's run id. */
-  execution: string;
-  cancelled: AbortSignal;
-}
 
 /** A try failed, which is stored, and another one follows. */
 export interface TryAgain {
@@ -85,15 +80,16 @@ export async function useTool(
  *   idempotent, unsafe     the same, and with the number it claims its effect; what is known of that is noted before the outcome
  *   transactional          the call, the checkpoint and the facts are one transaction under the lock of the step's row
  *
- * @param step its row, as it was read
- * @throws Refusal `run_over`, `superseded`; Interrupted.
+ * @param row as it was read
+ * @throws Refusal `run_over`, `superseded`; Interrupted; NewExecution.
  */
 export async function tryStep(
   deps: ActivityDeps,
   ref: StepRef,
-  step: StepRow,
+  row: StepRow,
   around: Surroundings,
 ): Promise<StepResult | WaitingStep | TryAgain> {
+  const step = await takenUp(deps.db, ref, row, around);
   if (hasOutcome(step.status) || step.status === 'waiting') return settled(deps, ref, null);
   if (isTerminal(step.run_status)) throw new Refusal('run_over', 'The run has already ended.');
 
@@ -128,7 +124,7 @@ async function begin(
   const taken = await deps.db.transaction((tx) => takeStart(tx, call, wanted, around.execution));
   if (taken === null) return settled(deps, ref, null);
   const { start, claim } = taken;
-  if (start.fence - 1 - start.step.tries > LOST_STARTS) {
+  if (start.fence - 1 - step.fences_before - start.step.tries > LOST_STARTS) {
     const message = `The worker was lost ${LOST_STARTS} times during this step.`;
     return failed(deps, start, { code: 'worker_lost', message, step_id: ref.step_id });
   }
@@ -188,7 +184,7 @@ async function takeStart(
       ? await claimEffect(tx, wanted, taken.fence, tool.effect === 'unsafe')
       : null;
   const events = beginEvents(start, claim === null || claim.kind === 'call');
-  if (events.length > 0) await append(tx, rest.ref.run_id, { attempt: step.attempt, events });
+  await append(tx, rest.ref.run_id, { attempt: step.attempt, events }); // also of nothing: it refuses an attempt that is over
   return { start, claim };
 }
 

@@ -10,9 +10,9 @@ import { askFor } from './ask-model';
 import { mindsOf, NO_MODEL, type ActivityDeps } from './deps';
 import { EventFeed } from './event-feed';
 import { standInFor } from './stand-in';
-import { storableText } from './storable';
+import { storableText } from '../db/storable';
 import { TextBatches } from './text-batches';
-import type { Surroundings } from './use-tool';
+import type { Surroundings } from './surroundings';
 import { completed, type Completed, type PlanRef } from './write-answer';
 
 /** A try of the answer: its number, and the run it is of. */
@@ -37,9 +37,9 @@ export function writeAnswerWithModel(
 ): Promise<Completed> {
   const { run_id, plan_version } = ref;
   return completed(deps, run_id, async () => {
-    const run = await readCarriedOut(deps.db, run_id, plan_version);
+    const run = await readCarriedOut(deps.db, run_id, plan_version, around.execution);
     const writing = { run_id, run, number: await begin(deps, run_id, run) };
-    const { text, degraded } = await write(deps, ref, writing, around.cancelled);
+    const { text, degraded } = await write(deps, ref, writing, around);
     await deps.db.transaction(async (tx) => {
       await lockTry(tx, pieceOf(run_id), writing.number);
       if (degraded !== undefined) await markDegraded(tx, run_id, degraded);
@@ -70,12 +70,12 @@ async function write(
   deps: ActivityDeps,
   { run_id, plan_version }: PlanRef,
   writing: Writing,
-  cancelled: AbortSignal,
+  { execution, cancelled }: Surroundings,
 ): Promise<{ text: string; degraded?: Degraded }> {
   const { writer, ...models } = mindsOf(deps);
   const stop = new AbortController();
   const { batches, done } = shown(deps, writing, () => stop.abort());
-  const place = { run_id, purpose: 'answer', round: plan_version } as const;
+  const place = { run_id, execution, purpose: 'answer', round: plan_version } as const;
   const ask = askFor({ db: deps.db, ...models }, place, AbortSignal.any([cancelled, stop.signal]));
   try {
     const { tier } = writing.run.rules;

@@ -4,15 +4,15 @@ import type { WishKind } from '../contracts/step-result';
 import { readCarriedOut } from '../db/steps';
 import { append } from '../events/append';
 import { NO_MODEL, type ActivityDeps } from './deps';
-import { storableText } from './storable';
+import { storableText } from '../db/storable';
 
 /**
  * Writes the answer of a run and completes the run with it, in one transaction. A repetition finds the run completed.
  * @returns the wish that kept the run from being completed, or null when it is completed.
  * @throws Refusal `run_over` when the run ended otherwise.
  */
-export function writeAnswer(deps: ActivityDeps, { run_id, plan_version }: PlanRef): Promise<Completed> {
-  return completed(deps, run_id, () => answerAndComplete(deps, run_id, plan_version));
+export function writeAnswer(deps: ActivityDeps, ref: PlanRef, execution: string): Promise<Completed> {
+  return completed(deps, ref.run_id, () => answerAndComplete(deps, ref, execution));
 }
 
 /** A run, and the plan it was agreed on. */
@@ -42,8 +42,12 @@ export async function completed(
   }
 }
 
-async function answerAndComplete(deps: ActivityDeps, run_id: string, plan_version: number): Promise<void> {
-  const { goal, steps, attempt } = await readCarriedOut(deps.db, run_id, plan_version);
+async function answerAndComplete(
+  deps: ActivityDeps,
+  { run_id, plan_version }: PlanRef,
+  execution: string,
+): Promise<void> {
+  const { goal, steps, attempt } = await readCarriedOut(deps.db, run_id, plan_version, execution);
   const answer = storableText(await deps.writer.write({ goal, steps }, NO_MODEL, () => undefined));
   await append(deps.db, run_id, {
     attempt,

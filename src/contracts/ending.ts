@@ -6,8 +6,9 @@ export interface TimeLimit {
   value: number;
 }
 
-/** How a run ended short of an answer. Who wished it cancelled, and why, is in the wish. */
+/** How a run ended short of an answer. Who wished it cancelled, and why, is in the wish; an operator's reason, where Temporal has it, here. */
 export type Ending =
   | { status: 'failed'; failure: Failure }
   | { status: 'timed_out'; limit: TimeLimit }
-  | { status: 'cancelled'; by: 'wish' | 'temporal' };
+  | { status: 'cancelled'; by: 'wish' }
+  | { status: 'cancelled'; by: 'temporal'; reason?: string };

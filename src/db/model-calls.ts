@@ -3,7 +3,7 @@ import type { Purpose, Spending, Usage } from '../contracts/model';
 import { Refusal } from '../contracts/refusal';
 import type { Rules } from '../contracts/rules';
 import { holdBackToday, spend, type HeldBack } from './key-spending';
-import { atWork, type RunAtWork } from './runs';
+import { AT_WORK, atWork, type RunAtWork } from './runs';
 import type { Tx } from './tx';
 
 /** Whose call it is: one question of one piece of a run's work. The same question in the same place is the same call. */
@@ -52,19 +52,26 @@ const keyOf = ({ run_id, purpose, round, request_hash }: CallRef) => [
 
 /**
  * Opens a call: finds its reply where one is kept, else holds its worst case back from the budgets of the run and of the day. A try after
- * a first one takes over what that one held back; a call that was given up in an earlier attempt of the run begins anew.
- * @throws Refusal `budget_exceeded`, `price_unknown`; `run_over`, `not_found` as `atWork`. Then nothing is stored.
+ * a first one takes over what that one held back; a call that came to nothing in an earlier attempt of the run begins anew.
+ * @param ref and Temporal's run id of who asks
+ * @throws Refusal `budget_exceeded`, `price_unknown`; and as `atWork`. Then nothing is stored.
  */
-export async function openCall(tx: Tx, ref: CallRef, request: object, worst: WorstCase): Promise<OpenCall> {
-  const { tenant, rules, attempt } = atWork(await lockForSpending(tx, ref.run_id), ref.run_id);
+export async function openCall(
+  tx: Tx,
+  ref: CallRef & { execution: string },
+  request: object,
+  worst: WorstCase,
+): Promise<OpenCall> {
+  const { tenant, rules, attempt } = atWork(await lockForSpending(tx, ref.run_id), ref);
   const [call] = await tx.query<OpenCall & { reserved: boolean }>(
     `insert into model_calls as c (run_id, purpose, round, request_hash, tenant, attempt, fence, request)
      values ($1, $2, $3, $4, $5, $6, 1, $7)
      on conflict (run_id, purpose, round, request_hash) do update set
        fence = c.fence + 1,
-       reused = c.reused + case when c.reply is null then 0 else 1 end,
+       reused = c.reused + case when c.reply is null or c.failure is not null then 0 else 1 end,
        failure = case when c.attempt < excluded.attempt then null else c.failure end,
-       calls = case when c.attempt < excluded.attempt and c.reply is null then 0 else c.calls end,
+       reply = case when c.attempt < excluded.attempt and c.failure is not null then null else c.reply end,
+       calls = case when c.attempt < excluded.attempt and (c.reply is null or c.failure is not null) then 0 else c.calls end,
        attempt = excluded.attempt
      returning fence, calls, reply, failure, reserved_tokens > 0 as reserved`,
     [...keyOf(ref), tenant, attempt, JSON.stringify(request)],
@@ -77,7 +84,7 @@ export async function openCall(tx: Tx, ref: CallRef, request: object, worst: Wor
 
 async function lockForSpending(tx: Tx, run_id: string): Promise<RunAtWork & { tenant: string }> {
   const [run] = await tx.query<RunAtWork & { tenant: string }>(
-    'select tenant, goal, given_plan, rules, status, attempt from runs where id = $1 for no key update',
+    `select tenant, ${AT_WORK} from runs where id = $1 for no key update`,
     [run_id],
   );
   if (run === undefined) throw new Refusal('not_found', `There is no run ${run_id}.`);
@@ -233,6 +240,18 @@ export async function giveUpCall(
   ]);
   await storeSpending(tx, ref.run_id);
   return null;
+}
+
+/** Notes that the replies of a piece of work came to nothing: they count until the run is reset, then the questions are asked anew. */
+export async function disownReplies(
+  db: Tx,
+  { run_id, purpose, round }: Omit<CallRef, 'request_hash'>,
+  failure: Failure,
+): Promise<void> {
+  await db.query(
+    'update model_calls set failure = $4 where run_id = $1 and purpose = $2 and round = $3 and reply is not null',
+    [run_id, purpose, String(round), JSON.stringify(failure)],
+  );
 }
 
 /** Puts what was really spent in the place of what was held back; a reply that comes when nothing is held for it counts today. */

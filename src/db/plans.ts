@@ -3,7 +3,7 @@ import type { Finding, PlanSource, Step } from '../contracts/plan';
 import type { Failure } from '../contracts/failure';
 import type { ToolCard } from '../contracts/tool';
 import type { Verdict } from '../contracts/verdict';
-import { atWork, type RunAtWork } from './runs';
+import { AT_WORK, atWork, type RunAtWork } from './runs';
 import type { Tx } from './tx';
 
 /** A round: one plan and what became of it. */
@@ -24,17 +24,21 @@ export interface PlanRow {
   attempt: number;
 }
 
-/** A run for those who plan it, with all its rounds, oldest first. @throws Refusal as `atWork` */
-export async function readRounds(db: Tx, run_id: string): Promise<RunAtWork & { rounds: PlanRow[] }> {
+/** A run for those who plan it, with all its rounds, oldest first. @throws as `atWork` */
+export async function readRounds(
+  db: Tx,
+  run_id: string,
+  execution: string,
+): Promise<RunAtWork & { rounds: PlanRow[] }> {
   const [run] = await db.query<RunAtWork & { rounds: PlanRow[] }>(
-    `select goal, given_plan, rules, status, attempt, array(
+    `select ${AT_WORK}, array(
        select to_jsonb(p) from (
          select version, source, steps, outline, findings, failure, verdict, accepted, judged_by, content_hash, attempt
          from plans where run_id = runs.id order by version) p
      ) as rounds from runs where id = $1`,
     [run_id],
   );
-  return atWork(run, run_id);
+  return atWork(run, { run_id, execution });
 }
 
 /** What was decided on a plan, and by whom. */

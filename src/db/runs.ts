@@ -4,6 +4,7 @@ import type { GivenPlan } from '../contracts/plan';
 import type { Origin } from '../contracts/origin';
 import type { Rules } from '../contracts/rules';
 import { Refusal } from '../contracts/refusal';
+import { admit, type Executions } from './executions';
 import { isTerminal, type RunStatus } from '../contracts/run-status';
 import type { Tx } from './tx';
 
@@ -141,6 +142,22 @@ export async function noteStarted(db: Tx, ids: readonly string[]): Promise<void>
   );
 }
 
+const OPEN = `status in ('queued', 'running', 'waiting', 'paused', 'cancelling')`;
+
+/** When the oldest run that has not ended was accepted. */
+export async function oldestOpenRun(db: Tx): Promise<Date | null> {
+  const [run] = await db.query<{ oldest: Date | null }>(
+    `select min(created_at) as oldest from runs where ${OPEN}`,
+  );
+  return run!.oldest;
+}
+
+/** Those of them that have not ended. */
+export async function openRunsOf(db: Tx, ids: string[]): Promise<string[]> {
+  const rows = await db.query<{ id: string }>(`select id from runs where id = any($1) and ${OPEN}`, [ids]);
+  return rows.map(({ id }) => id);
+}
+
 /** Age of the oldest run that no worker has begun, seconds; 0 when there is none. Two looks at an index, whatever else is there. */
 export async function queueAge(db: Tx): Promise<number> {
   const [row] = await db.query<{ age_s: number }>(
@@ -152,17 +169,25 @@ export async function queueAge(db: Tx): Promise<number> {
 }
 
 /** What the activities of a run need of its row. */
-export interface RunAtWork {
+export interface RunAtWork extends Executions {
   goal: string;
   given_plan: GivenPlan | null;
   rules: Rules;
   status: RunStatus;
   attempt: number;
 }
+export const AT_WORK = 'goal, given_plan, rules, status, attempt, execution, past_executions';
 
-/** A run for those who work on it. @throws Refusal `not_found`, or `run_over` when nothing is to be done any more. */
-export function atWork<Run extends Pick<RunAtWork, 'status'>>(run: Run | undefined, run_id: string): Run {
+/**
+ * A run for those who work on it.
+ * @throws Refusal `not_found`, `superseded`, or `run_over` when nothing is to be done any more; NewExecution, also of one that is over
+ */
+export function atWork<Run extends RunAtWork>(
+  run: Run | undefined,
+  { run_id, execution }: { run_id: string; execution: string },
+): Run {
   if (run === undefined) throw new Refusal('not_found', `There is no run ${run_id}.`);
+  admit(run, execution);
   if (isTerminal(run.status)) throw new Refusal('run_over', 'The run has already ended.');
   return run;
 }

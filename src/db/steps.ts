@@ -5,7 +5,8 @@ import type { Step } from '../contracts/plan';
 import type { Rules } from '../contracts/rules';
 import type { RunStatus, StepStatus } from '../contracts/run-status';
 import type { ToolLane } from '../contracts/tool';
-import { atWork, type RunAtWork } from './runs';
+import type { Executions } from './executions';
+import { AT_WORK, atWork, type RunAtWork } from './runs';
 import type { Tx } from './tx';
 
 /** Which step: a plan's version is part of it, because a replan may use the same ids. */
@@ -16,7 +17,7 @@ export interface StepRef {
 }
 
 /** A step with all that its tool call needs: the run it belongs to and the outputs of the steps it needs. */
-export interface StepRow {
+export interface StepRow extends Executions {
   id: string;
   status: StepStatus;
   title: string | null;
@@ -26,6 +27,10 @@ export interface StepRow {
   spec: Step;
   fence: number;
   tries: number;
+  /** Fence at which the attempt of the run took the step up: starts before it are of older ones. */
+  fences_before: number;
+  /** Attempt of the run in which it was last taken up. */
+  step_attempt: number;
   /** The run that first meant to make its effect. */
   effect_scope: string;
   tenant: string;
@@ -40,13 +45,45 @@ export interface StepRow {
 
 export function readSteps(db: Tx, run_id: string, plan_version: number, ids: string[]): Promise<StepRow[]> {
   return db.query<StepRow>(
-    `select s.id, s.status, s.title, s.tool, s.tool_version, s.lane, s.spec, s.fence, s.tries, s.effect_scope,
-       r.tenant, r."user", r.attempt, r.status as run_status, r.rules,
+    `select s.id, s.status, s.title, s.tool, s.tool_version, s.lane, s.spec, s.fence, s.tries, s.effect_scope, s.fences_before,
+       s.attempt as step_attempt,
+       r.tenant, r."user", r.attempt, r.status as run_status, r.rules, r.execution, r.past_executions,
        (select coalesce(jsonb_object_agg(d.id, d.output), '{}') from steps d
         where d.run_id = s.run_id and d.plan_version = s.plan_version and d.id = any(s.needs) and d.status = 'completed') as outputs
      from steps s join runs r on r.id = s.run_id
      where s.run_id = $1 and s.plan_version = $2 and s.id = any($3) order by s.position`,
     [run_id, plan_version, ids],
+  );
+}
+
+/** A step that came to its end in an older attempt of the run, short of an output: a Reset may repeat it. Of steps `s` and runs `r`. */
+const LEFT_OVER = `(s.attempt < r.attempt and s.status in ('failed', 'skipped', 'cancelled'))`;
+
+/**
+ * Makes a step one of the attempt of its run: what is left over from an older one is pending again, with a fence of its own, so that no
+ * start from before the Reset writes. It keeps the scope of its effect: what it did is found again.
+ * @param lost steps of which the workflow knows how they ended without an output: it has that from before the Reset, and will not repeat them
+ */
+export async function takeUpStep(
+  tx: Tx,
+  { run_id, plan_version, step_id }: StepRef,
+  attempt: number,
+  lost: readonly string[],
+): Promise<void> {
+  await tx.query(
+    `update steps set attempt = $3 where run_id = $1 and plan_version = $2 and attempt < $3
+       and id = any($4) and status in ('failed', 'skipped')`,
+    [run_id, plan_version, attempt, lost],
+  );
+  await tx.query(
+    `update steps s set status = 'pending', status_reason = null, failure = null, tries = 0, fence = fence + 1, fences_before = fence + 1,
+       attempt = r.attempt, started_at = null, finished_at = null, duration_ms = null
+     from runs r where r.id = s.run_id and s.run_id = $1 and s.plan_version = $2 and s.id = $3 and ${LEFT_OVER}`,
+    [run_id, plan_version, step_id],
+  );
+  await tx.query(
+    `update steps set attempt = $4 where run_id = $1 and plan_version = $2 and id = $3 and attempt < $4`,
+    [run_id, plan_version, step_id, attempt],
   );
 }
 
@@ -156,21 +193,27 @@ export async function lockStepsOf(tx: Tx, run_id: string): Promise<void> {
   await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 7240002))', [run_id]);
 }
 
-/** How the steps of a plan stand, with the plan's outline. */
-export async function readStatuses(
-  tx: Tx,
-  run_id: string,
-  plan_version: number,
-): Promise<{ outline: Outline; statuses: Map<string, StepStatus> }> {
-  const rows = await tx.query<{ id: string; status: StepStatus; outline: Outline }>(
-    `select s.id, s.status, p.outline from steps s join plans p on p.run_id = s.run_id and p.version = s.plan_version
+/** How the steps of a plan stand. */
+export interface Statuses {
+  run: Executions & { attempt: number };
+  outline: Outline;
+  statuses: Map<string, StepStatus>;
+}
+
+/** How the steps of a plan stand in this attempt of their run, with the plan's outline: what is left over from an older one is pending. */
+export async function readStatuses(tx: Tx, run_id: string, plan_version: number): Promise<Statuses> {
+  const rows = await tx.query<{ id: string; status: StepStatus; outline: Outline } & Statuses['run']>(
+    `select s.id, case when ${LEFT_OVER} then 'pending' else s.status end as status, p.outline,
+       r.attempt, r.execution, r.past_executions
+     from steps s join plans p on p.run_id = s.run_id and p.version = s.plan_version join runs r on r.id = s.run_id
      where s.run_id = $1 and s.plan_version = $2 order by s.position`,
     [run_id, plan_version],
   );
-  return { outline: rows[0]!.outline, statuses: new Map(rows.map(({ id, status }) => [id, status])) };
+  const statuses = new Map(rows.map(({ id, status }) => [id, status]));
+  return { run: rows[0]!, outline: rows[0]!.outline, statuses };
 }
 
-/** Ends pending steps as skipped. */
+/** Ends pending steps as skipped, also those that are left over from an older attempt of their run. */
 export async function skipSteps(
   tx: Tx,
   run_id: string,
@@ -181,8 +224,9 @@ export async function skipSteps(
   if (ids.length === 0) return;
   await tx.query(
     // Not now(), which is when the transaction began: before the end of the step that caused it.
-    `update steps set status = 'skipped', status_reason = $4, finished_at = clock_timestamp()
-     where run_id = $1 and plan_version = $2 and id = any($3) and status = 'pending'`,
+    `update steps s set status = 'skipped', status_reason = $4, failure = null, finished_at = clock_timestamp(), attempt = r.attempt
+     from runs r
+     where r.id = s.run_id and s.run_id = $1 and s.plan_version = $2 and s.id = any($3) and (s.status = 'pending' or ${LEFT_OVER})`,
     [run_id, plan_version, ids, reason],
   );
 }
@@ -207,19 +251,20 @@ export async function cancelSteps(tx: Tx, run_id: string, reason: string): Promi
   );
 }
 
-/** A run with the steps of the plan that was carried out, in its order, for the writer of the answer. @throws Refusal as `atWork` */
+/** A run with the steps of the plan that was carried out, in its order, for the writer of the answer. @throws as `atWork` */
 export async function readCarriedOut(
   db: Tx,
   run_id: string,
   plan_version: number,
+  execution: string,
 ): Promise<RunAtWork & { steps: EndedStep[] }> {
   const [run] = await db.query<RunAtWork & { steps: EndedStep[] }>(
-    `select goal, given_plan, rules, status, attempt, array(
+    `select ${AT_WORK}, array(
        select to_jsonb(s) from (
          select id, title, tool, input, status, output, failure from steps
          where run_id = runs.id and plan_version = $2 order by position) s
      ) as steps from runs where id = $1`,
     [run_id, plan_version],
   );
-  return atWork(run, run_id);
+  return atWork(run, { run_id, execution });
 }

@@ -29,12 +29,14 @@ export interface RunChange {
   status_reason?: string | null;
   plan_version?: number;
   rounds?: number;
-  answer?: string;
-  error?: Failure;
+  answer?: string | null;
+  error?: Failure | null;
   usage?: Spending;
   execution?: string;
+  past_executions?: string[];
+  deadline_at?: string;
   started_at?: string;
-  finished_at?: string;
+  finished_at?: string | null;
 }
 
 /** SQLSTATE of take_run(): see migrations/0008_submit.sql. */

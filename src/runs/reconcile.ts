@@ -2,6 +2,8 @@ import { Client, type ClientConfig } from 'pg';
 import type { Database } from '../db/database';
 import { findUnstartedRuns, noteStarted, type RunRow } from '../db/runs';
 import { append } from '../events/append';
+import { ClosedRuns } from './closed-runs';
+import type { ClosedWorkflows } from './closed-workflows';
 import type { RunWorkflows } from './run-workflows';
 
 /** Pause between two looks, milliseconds. */
@@ -10,6 +12,8 @@ const EVERY_MS = 1_000;
 const AT_ONCE = 100;
 /** Of them, handed over together: Temporal takes some hundred a second, and each has a second. */
 const TOGETHER = 25;
+/** Looks between two for workflows that were closed from outside. */
+const CLOSED_EVERY = 5;
 /** Looks between two clearings of expired idempotency keys and tickets. */
 const CLEAR_EVERY = 60;
 const CLEARED_AT_ONCE = 1_000;
@@ -23,12 +27,13 @@ export interface ReconcilerDeps {
   /** How the elected process holds its lock: on a connection of its own. */
   lock: ClientConfig;
   workflows: RunWorkflows;
+  closed: ClosedWorkflows;
   onFault: (what: string, error: unknown) => void;
 }
 
 /**
  * Hands over to Temporal what was committed while Temporal, or the process that took it, was away: runs that were not started, wishes
- * whose wake-up was lost. One process at a time does it, elected by an advisory lock; the cost does not grow with finished runs.
+ * whose wake-up was lost; and ends runs whose workflows an operator has terminated there. One process at a time does it, elected by an advisory lock; the cost does not grow with finished runs.
  */
 export class Reconciler {
   private leader: Client | null = null;
@@ -36,8 +41,11 @@ export class Reconciler {
   private stopped = false;
   private timer: NodeJS.Timeout | undefined;
   private looking: Promise<void> = Promise.resolve();
+  private readonly closed: ClosedRuns;
 
-  constructor(private readonly deps: ReconcilerDeps) {}
+  constructor(private readonly deps: ReconcilerDeps) {
+    this.closed = new ClosedRuns(deps.db, deps.closed, deps.onFault);
+  }
 
   start(): void {
     this.looking = this.look()
@@ -55,12 +63,13 @@ export class Reconciler {
   }
 
   private async look(): Promise<void> {
-    if (!(await this.isElected())) return;
+    if (!(await this.isElected())) return this.closed.forget();
     this.looks += 1;
     await this.startRuns();
     await this.repeatWishes();
     // The first look clears as well: a process that never lives for a minute must not leave them for ever.
     if (this.looks % CLEAR_EVERY === 1) await this.clearExpired();
+    if (this.looks % CLOSED_EVERY === 1) await this.closed.look(new Date());
   }
 
   private async isElected(): Promise<boolean> {

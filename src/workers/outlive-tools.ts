@@ -1,4 +1,4 @@
-import { messageOf } from '../activities/storable';
+import { messageOf } from '../db/storable';
 import type { LogContext } from '../telemetry/context';
 import type { Logger } from '../telemetry/logger';
 

@@ -5,6 +5,7 @@ import type { Config } from '../config';
 import type { CrashPoint } from '../contracts/crash-point';
 import { connectionOptions, openDatabase, type Database } from '../db/database';
 import { createInputCheck } from '../planning/input-check';
+import { createClosedWorkflows } from '../runs/closed-workflows';
 import { Reconciler } from '../runs/reconcile';
 import { createRunWorkflows } from '../runs/run-workflows';
 import { stopRequest } from '../process-end';
@@ -128,13 +129,12 @@ function startReconciler(
   connection: NativeConnection,
   log: Logger,
 ): Reconciler {
+  const temporal = { connection, namespace: config.TEMPORAL_NAMESPACE };
   const reconciler = new Reconciler({
     db,
     lock: connectionOptions(config.DATABASE_URL, 'longhaul reconciler'),
-    workflows: createRunWorkflows(
-      { connection, namespace: config.TEMPORAL_NAMESPACE },
-      config.LONGHAUL_TASK_QUEUE,
-    ),
+    workflows: createRunWorkflows(temporal, config.LONGHAUL_TASK_QUEUE),
+    closed: createClosedWorkflows(temporal, config.LONGHAUL_TASK_QUEUE),
     onFault: (what, err) => log.warn({ err }, what),
   });
   reconciler.start();

@@ -6,7 +6,7 @@ import { failedWith, stepFailed } from './failures';
 import type { Interruptions } from './interruptions';
 import type { RunInput } from './messages';
 import { carryOutInstantly, useTool } from './proxies';
-import { isDone, isInstant, isStuck, startable, stopsRun } from './schedule';
+import { isDone, isInstant, isStuck, lostOf, startable, stopsRun } from './schedule';
 
 /** How long steps that were told to stop are waited for. What they store within it is told truthfully; later writes are refused. */
 const GRACE = '1 s';
@@ -115,12 +115,12 @@ function startAgain(
 
 /** Carries one step out, and again once a person has answered whether its effect happened, where that was not known. */
 async function alone(
-  { run_id, outline }: Chain,
+  { run_id, outline, ended }: Chain,
   id: string,
   { stoppable, answered }: Interruptions,
 ): Promise<StepResults> {
   const step = outline.steps.find((one) => one.id === id)!;
-  const use = () => useTool(run_id, outline.plan_version, step);
+  const use = () => useTool(run_id, outline.plan_version, step, lostOf(ended));
   for (;;) {
     const result = await (isInstant(step) ? use() : stoppable.run(use));
     if (result.status !== 'waiting') return { ended: [result], again: null, answered: false };

@@ -64,8 +64,9 @@ export function useTool(
   run_id: string,
   plan_version: number,
   step: OutlineStep,
+  lost: string[],
 ): ReturnType<Activities['useTool']> {
-  const ref = { run_id, plan_version, step_id: step.id };
+  const ref = { run_id, plan_version, step_id: step.id, ...(lost.length > 0 && { lost }) };
   return isInstant(step) ? local.useTool(ref) : slow(plan_version, step).useTool(ref);
 }
 

@@ -56,6 +56,11 @@ export function isStuck(outline: Outline, progress: Progress): boolean {
   );
 }
 
+/** Steps that ended without an output. A step that fails, or is skipped, after a Reset by an operator has to know them: they stay as they are. */
+export function lostOf(ended: Iterable<[step_id: string, status: StepResult['status']]>): string[] {
+  return [...ended].filter(([, status]) => status !== 'completed').map(([id]) => id);
+}
+
 function hasItsInputs({ needs, join }: OutlineStep, { ended }: Progress): boolean {
   if (needs.length === 0) return true;
   const endings = needs.map((id) => ended.get(id));

@@ -15,8 +15,8 @@ beforeAll(async () => void (test_db = await createTestDatabase()));
 afterAll(() => test_db.drop());
 
 const run = (rules: Partial<Rules> = {}) => newRun(test_db.db, { rules: { ...RULES, ...rules } });
-const asker = (run_id: string, models: Models, prices: Pricing = PRICES, round = 1) =>
-  askFor({ db: test_db.db, models, prices }, { run_id, purpose: 'plan', round }, NEVER);
+const asker = (run_id: string, models: Models, prices: Pricing = PRICES, round = 1, execution = 'e') =>
+  askFor({ db: test_db.db, models, prices }, { run_id, execution, purpose: 'plan', round }, NEVER);
 const calls = (run_id: string) =>
   test_db.db.query('select * from model_calls where run_id = $1 order by created_at', [run_id]);
 const spentToday = async (key_id: string) =>
@@ -178,8 +178,8 @@ describe('asking a model', () => {
     await expect(asker(run_id, fakeModels('unasked'))(question('x'))).rejects.toMatchObject({
       code: 'model_unknown',
     });
-    await reopen(test_db.db, run_id);
-    expect((await asked(asker(run_id, fakeModels('now')), 'x')).text).toBe('now');
+    const execution = await reopen(test_db.db, run_id);
+    expect((await asked(asker(run_id, fakeModels('now'), PRICES, 1, execution), 'x')).text).toBe('now');
   });
 
   test('lets no request of an older try out once a later one has begun: it gets the reply of that one', async () => {
@@ -272,7 +272,11 @@ describe('asking a model', () => {
     const run_id = await run();
     const stop = new AbortController();
     const deps = { db: test_db.db, models: fakeModels('waits'), prices: PRICES };
-    const asking = askFor(deps, { run_id, purpose: 'plan', round: 1 }, stop.signal)(question('x'));
+    const asking = askFor(
+      deps,
+      { run_id, execution: 'e', purpose: 'plan', round: 1 },
+      stop.signal,
+    )(question('x'));
     for (let counted = 0; counted === 0;) counted = Number((await calls(run_id))[0]?.calls ?? 0);
     stop.abort();
     await expect(asking).rejects.toBeInstanceOf(Interrupted);

@@ -1,13 +1,14 @@
-import { endRun } from '../../src/activities/end-run';
+import { endRun } from '../../src/runs/end-run';
 import { draftPlan } from '../../src/activities/draft-plan';
 import { judgePlan } from '../../src/activities/judge-plan';
 import { readWishes } from '../../src/activities/read-wishes';
 import { useTool } from '../../src/activities/use-tool';
 import { writeAnswer } from '../../src/activities/write-answer';
 import type { Ending } from '../../src/contracts/ending';
+import { Interrupted } from '../../src/contracts/interrupted';
 import { Refusal } from '../../src/contracts/refusal';
 import { cancelRun } from '../../src/runs/cancel';
-import { ECHO, depsWith, plannedRun, pure, stepOf, use, NEVER } from '../support/activities';
+import { ECHO, depsWith, plannedRun, pure, stepOf, use, AROUND } from '../support/activities';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { atOnce, fakeJudge, fakePlanner, fakeWorkflows, fakeWriter } from '../support/fakes';
 import { blocked, eventsOf, gate, newRun, reopen, rowOf, typesOf } from '../support/runs';
@@ -59,9 +60,9 @@ describe('writing the answer', () => {
       { id: 'three', tool: 'echo', needs: ['two'] },
     ]);
     for (const step of ['one', 'two']) await use(deps, run_id, step);
-    expect(await writeAnswer(deps, ref(run_id))).toMatchObject({ wish: null, waiting: [] });
+    expect(await writeAnswer(deps, ref(run_id), 'e')).toEqual({ wish: null });
     const before = await allOf(run_id);
-    expect(await writeAnswer(deps, ref(run_id))).toMatchObject({ wish: null, waiting: [] });
+    expect(await writeAnswer(deps, ref(run_id), 'e')).toEqual({ wish: null });
     expect(await allOf(run_id)).toEqual(before);
     expect(before[0]).toMatchObject({
       status: 'completed',
@@ -102,10 +103,9 @@ describe('writing the answer', () => {
     const deps = depsWith(test_db.db, [ECHO], { writer: fakeWriter(...atOnce('first', 'second')) });
     const run_id = await plannedRun(deps, [STEPS[0]!]);
     await use(deps, run_id, 'one');
-    expect(await Promise.all([writeAnswer(deps, ref(run_id)), writeAnswer(deps, ref(run_id))])).toEqual([
-      { wish: null },
-      { wish: null },
-    ]);
+    expect(
+      await Promise.all([writeAnswer(deps, ref(run_id), 'e'), writeAnswer(deps, ref(run_id), 'e')]),
+    ).toEqual([{ wish: null }, { wish: null }]);
     const { answer } = await rowOf(test_db.db, run_id);
     const events = await eventsOf(test_db.db, run_id);
     expect(events.filter(({ type }) => type === 'generation.completed')).toMatchObject([
@@ -125,18 +125,18 @@ describe('writing the answer', () => {
         return 'too late';
       },
     };
-    expect(await writeAnswer({ ...deps, writer: slow }, ref(run_id))).toEqual({ wish: 'cancel' });
-    expect(await writeAnswer(deps, ref(run_id))).toEqual({ wish: 'cancel' });
+    expect(await writeAnswer({ ...deps, writer: slow }, ref(run_id), 'e')).toEqual({ wish: 'cancel' });
+    expect(await writeAnswer(deps, ref(run_id), 'e')).toEqual({ wish: 'cancel' });
     expect((await typesOf(test_db.db, run_id)).at(-1)).toBe('run.status');
     expect(await rowOf(test_db.db, run_id)).toMatchObject({ status: 'cancelling', answer: null });
-    await endRun(deps, { run_id, ending: BY_WISH });
-    await expect(writeAnswer(deps, ref(run_id))).rejects.toMatchObject({ code: 'run_over' });
+    await endRun(test_db.db, { run_id, ending: BY_WISH }, 'e');
+    await expect(writeAnswer(deps, ref(run_id), 'e')).rejects.toMatchObject({ code: 'run_over' });
   });
 
   test('keeps an answer that Postgres would not take, mended', async () => {
     const deps = depsWith(test_db.db, [ECHO], { writer: fakeWriter('NUL \u0000, half \ud83d') });
     const run_id = await plannedRun(deps, [STEPS[0]!]);
-    await writeAnswer(deps, ref(run_id));
+    await writeAnswer(deps, ref(run_id), 'e');
     expect(await rowOf(test_db.db, run_id)).toMatchObject({
       status: 'completed',
       answer: 'NUL \ufffd, half \ufffd',
@@ -146,8 +146,8 @@ describe('writing the answer', () => {
   test('is tried again when the writer fails', async () => {
     const deps = depsWith(test_db.db, [ECHO], { writer: fakeWriter(new Error('away'), 'there') });
     const run_id = await plannedRun(deps, [STEPS[0]!]);
-    await expect(writeAnswer(deps, ref(run_id))).rejects.toThrow('away');
-    expect(await writeAnswer(deps, ref(run_id))).toMatchObject({ wish: null, waiting: [] });
+    await expect(writeAnswer(deps, ref(run_id), 'e')).rejects.toThrow('away');
+    expect(await writeAnswer(deps, ref(run_id), 'e')).toEqual({ wish: null });
   });
 });
 
@@ -155,7 +155,7 @@ describe('ending a run', () => {
   test('shows what Postgres refuses of a message as replacement characters: the run ends', async () => {
     const run_id = await newRun(test_db.db);
     const failure = { code: 'reply_unreadable' as const, message: 'Unrecognized key: a\u0000b\ud800' };
-    expect(await endRun(depsWith(test_db.db), { run_id, ending: { status: 'failed', failure } })).toEqual({
+    expect(await endRun(test_db.db, { run_id, ending: { status: 'failed', failure } }, 'e')).toEqual({
       status: 'failed',
     });
     expect((await rowOf(test_db.db, run_id)).status_reason).toBe('Unrecognized key: a\ufffdb\ufffd');
@@ -183,10 +183,10 @@ describe('ending a run', () => {
       const deps = depsWith(test_db.db, [ECHO]);
       const run_id = await plannedRun(deps, STEPS);
       await use(deps, run_id, 'one');
-      expect(await endRun(deps, { run_id, ending })).toEqual({ status: ending.status });
+      expect(await endRun(test_db.db, { run_id, ending }, 'e')).toEqual({ status: ending.status });
       const before = await allOf(run_id);
-      expect(await endRun(deps, { run_id, ending })).toEqual({ status: ending.status });
-      expect(await endRun(deps, { run_id, ending: FAILED })).toEqual({ status: ending.status });
+      expect(await endRun(test_db.db, { run_id, ending }, 'e')).toEqual({ status: ending.status });
+      expect(await endRun(test_db.db, { run_id, ending: FAILED }, 'e')).toEqual({ status: ending.status });
       expect(await allOf(run_id)).toEqual(before);
       expect((await typesOf(test_db.db, run_id)).slice(-3, -1)).toEqual([
         'step.cancelled two',
@@ -203,7 +203,7 @@ describe('ending a run', () => {
     const deps = depsWith(test_db.db, [ECHO, BROKEN]);
     const run_id = await plannedRun(deps, [{ id: 'one', tool: 'broken' }, STEPS[1]!]);
     await use(deps, run_id, 'one');
-    await endRun(deps, { run_id, ending: FAILED });
+    await endRun(test_db.db, { run_id, ending: FAILED }, 'e');
     const failure = {
       code: 'step_failed',
       message: 'Step one failed: Nothing there.',
@@ -220,16 +220,16 @@ describe('ending a run', () => {
   test('that was wished cancelled says who wished it and why, and closes the wish', async () => {
     const deps = depsWith(test_db.db, [ECHO]);
     const run_id = await plannedRun(deps, STEPS);
-    expect(await readWishes(deps, { run_id })).toMatchObject({ wish: null, waiting: [] });
+    expect(await readWishes(deps, { run_id }, 'e')).toMatchObject({ wish: null, waiting: [] });
     await cancel(run_id);
-    expect(await readWishes(deps, { run_id })).toMatchObject({ wish: 'cancel' });
+    expect(await readWishes(deps, { run_id }, 'e')).toMatchObject({ wish: 'cancel' });
     expect(await use(deps, run_id, 'one')).toMatchObject({ status: 'completed', wish: 'cancel' });
-    await endRun(deps, { run_id, ending: BY_WISH });
+    await endRun(test_db.db, { run_id, ending: BY_WISH }, 'e');
     expect((await eventsOf(test_db.db, run_id)).at(-1)).toMatchObject({
       type: 'run.cancelled',
       data: { actor: 'key_1', reason: 'enough' },
     });
-    expect(await readWishes(deps, { run_id })).toMatchObject({ wish: null, waiting: [] });
+    expect(await readWishes(deps, { run_id }, 'e')).toMatchObject({ wish: null, waiting: [] });
     expect(
       await test_db.db.query('select 1 from wishes where run_id = $1 and closed_at is null', [run_id]),
     ).toEqual([]);
@@ -239,10 +239,10 @@ describe('ending a run', () => {
     const deps = depsWith(test_db.db, [ECHO], { writer: fakeWriter('42') });
     const run_id = await plannedRun(deps, [STEPS[0]!]);
     await use(deps, run_id, 'one');
-    await writeAnswer(deps, ref(run_id));
+    await writeAnswer(deps, ref(run_id), 'e');
     const before = await allOf(run_id);
     for (const ending of [FAILED, TIMED_OUT, BY_WISH]) {
-      expect(await endRun(deps, { run_id, ending })).toEqual({ status: 'completed' });
+      expect(await endRun(test_db.db, { run_id, ending }, 'e')).toEqual({ status: 'completed' });
     }
     expect(await allOf(run_id)).toEqual(before);
   });
@@ -258,10 +258,10 @@ describe('ending a run', () => {
     const deps = depsWith(test_db.db, [ECHO], { writer: fakeWriter(writing) });
     const run_id = await plannedRun(deps, [STEPS[0]!]);
     await use(deps, run_id, 'one');
-    const answer = writeAnswer(deps, ref(run_id)).catch((error: Refusal) => error.code);
+    const answer = writeAnswer(deps, ref(run_id), 'e').catch((error: Refusal) => error.code);
     await asked.opened;
     go.open();
-    const endings = [FAILED, TIMED_OUT, BY_WISH].map((ending) => endRun(deps, { run_id, ending }));
+    const endings = [FAILED, TIMED_OUT, BY_WISH].map((ending) => endRun(test_db.db, { run_id, ending }, 'e'));
     const statuses = new Set((await Promise.all(endings)).map(({ status }) => status));
     expect(statuses.size).toBe(1);
     const { status } = await rowOf(test_db.db, run_id);
@@ -284,10 +284,10 @@ describe('ending a run', () => {
     const deps = depsWith(test_db.db, [ECHO], { planner, judge });
     const run_id = await newRun(test_db.db);
     for (const round of [1, 2]) await draftPlan(deps, { run_id, round }, 'e');
-    await judgePlan(deps, { run_id, round: 2 }, NEVER);
+    await judgePlan(deps, { run_id, round: 2 }, AROUND);
     const around = { execution: 'e', cancelled: new AbortController().signal };
     await useTool(deps, { run_id, plan_version: 2, step_id: 'one' }, around);
-    await endRun(deps, { run_id, ending: TIMED_OUT });
+    await endRun(test_db.db, { run_id, ending: TIMED_OUT }, 'e');
     const types = await typesOf(test_db.db, run_id);
     expect(types.slice(-3)).toEqual(['step.completed one', 'step.cancelled two', 'run.timed_out']);
     expect(await stepOf(test_db.db, run_id, 'one', 1)).toMatchObject({ status: 'cancelled' });
@@ -311,7 +311,7 @@ describe('ending a run', () => {
     await held.opened;
     const failing = use(deps, run_id, 'one');
     await blocked(test_db.owner, 1);
-    const ending = endRun(deps, { run_id, ending: TIMED_OUT });
+    const ending = endRun(test_db.db, { run_id, ending: TIMED_OUT }, 'e');
     await blocked(test_db.owner, 2);
     open();
     await Promise.all([holder, failing, ending]);
@@ -323,11 +323,12 @@ describe('ending a run', () => {
   test('of a new attempt may tell the same again', async () => {
     const deps = depsWith(test_db.db, [ECHO]);
     const run_id = await plannedRun(deps, STEPS);
-    await endRun(deps, { run_id, ending: TIMED_OUT });
-    await reopen(test_db.db, run_id);
-    await test_db.db.query(`update steps set status = 'pending', attempt = 2 where run_id = $1`, [run_id]);
-    expect(await endRun(deps, { run_id, ending: BY_WISH })).toEqual({ status: 'cancelled' });
+    await endRun(test_db.db, { run_id, ending: TIMED_OUT }, 'e');
+    const execution = await reopen(test_db.db, run_id);
+    const stopped = { execution, cancelled: AbortSignal.abort() };
+    await expect(useTool(deps, { ...ref(run_id), step_id: 'one' }, stopped)).rejects.toThrow(Interrupted);
+    expect(await endRun(test_db.db, { run_id, ending: BY_WISH }, execution)).toEqual({ status: 'cancelled' });
     const types = await typesOf(test_db.db, run_id);
-    expect(types.filter((type) => type.startsWith('step.cancelled'))).toHaveLength(6);
+    expect(types.slice(-3)).toEqual(['run.reopened', 'step.cancelled one', 'run.cancelled']);
   });
 });

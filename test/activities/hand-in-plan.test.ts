@@ -21,7 +21,7 @@ const planned = async () => {
 describe('handing a plan in', () => {
   test('completes the run without an answer, carries no step out, and says so once', async () => {
     const { deps, run_id, ref } = await planned();
-    expect(await handInPlan(deps, ref)).toEqual({ wish: null });
+    expect(await handInPlan(deps, ref, 'e')).toEqual({ wish: null });
     expect(await rowOf(test_db.db, run_id)).toMatchObject({ status: 'completed', phase: null, answer: null });
     expect(await stepOf(test_db.db, run_id, 'two')).toMatchObject({ status: 'skipped', output: null });
     expect((await typesOf(test_db.db, run_id)).slice(-3)).toEqual([
@@ -30,7 +30,7 @@ describe('handing a plan in', () => {
       'run.completed',
     ]);
     const events = await eventsOf(test_db.db, run_id);
-    expect(await handInPlan(deps, ref)).toEqual({ wish: null });
+    expect(await handInPlan(deps, ref, 'e')).toEqual({ wish: null });
     expect(await eventsOf(test_db.db, run_id)).toEqual(events);
   });
 
@@ -40,7 +40,7 @@ describe('handing a plan in', () => {
       { records: test_db.db, workflows: fakeWorkflows(), onNotWoken: () => undefined },
       { tenant: 'tenant', run_id, reason: null, actor: 'key_1', now: new Date() },
     );
-    expect(await handInPlan(deps, ref)).toEqual({ wish: 'cancel' });
+    expect(await handInPlan(deps, ref, 'e')).toEqual({ wish: 'cancel' });
     expect(await stepOf(test_db.db, run_id, 'one')).toMatchObject({ status: 'pending' });
   });
 });

@@ -1,11 +1,11 @@
 import { askFor } from '../../src/activities/ask-model';
-import { endRun } from '../../src/activities/end-run';
+import { endRun } from '../../src/runs/end-run';
 import { Interrupted } from '../../src/contracts/interrupted';
 import { Refusal } from '../../src/contracts/refusal';
 import type { Rules } from '../../src/contracts/rules';
 import type { Models, Pricing } from '../../src/llm/model';
 import { cancelRun } from '../../src/runs/cancel';
-import { NEVER, depsWith } from '../support/activities';
+import { NEVER } from '../support/activities';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
 import { asked, fakeModels, PRICES, question } from '../support/fake-models';
@@ -18,13 +18,13 @@ afterAll(() => test_db.drop());
 
 const run = (rules: Partial<Rules> = {}) => newRun(test_db.db, { rules: { ...RULES, ...rules } });
 const asker = (run_id: string, models: Models, prices: Pricing = PRICES, signal = NEVER) =>
-  askFor({ db: test_db.db, models, prices }, { run_id, purpose: 'plan', round: 1 }, signal);
+  askFor({ db: test_db.db, models, prices }, { run_id, execution: 'e', purpose: 'plan', round: 1 }, signal);
 const spentToday = async (key_id: string) =>
   Number(
     (await test_db.db.query('select spent_usd from key_spending where key_id = $1', [key_id]))[0]!.spent_usd,
   );
 const cancelled = (run_id: string) =>
-  endRun(depsWith(test_db.db), { run_id, ending: { status: 'cancelled', by: 'wish' } });
+  endRun(test_db.db, { run_id, ending: { status: 'cancelled', by: 'wish' } }, 'e');
 
 describe('what a run holds back from the budget of a day', () => {
   test('is free again when the run ends while a call waits for its next try', async () => {

@@ -11,7 +11,7 @@ import type { Records } from '../../src/db/database';
 import { lockRun } from '../../src/db/runs';
 import { append, type NewEvent } from '../../src/events/append';
 import { cancelRun } from '../../src/runs/cancel';
-import { NEVER } from '../support/activities';
+import { AROUND } from '../support/activities';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
 import type { Said } from '../support/fake-models';
@@ -149,7 +149,7 @@ async function carriedOutBefore(): Promise<string> {
   const { deps } = made(JSON.stringify(STEPS), BAD);
   const run_id = await run();
   await draft(deps, run_id);
-  await judgePlan(deps, { run_id, round: 1 }, NEVER);
+  await judgePlan(deps, { run_id, round: 1 }, AROUND);
   return run_id;
 }
 
@@ -162,7 +162,7 @@ describe('the judge of a model plan', () => {
     const { deps, models } = made(JSON.stringify(STEPS), says);
     const run_id = await run(rules);
     await draft(deps, run_id);
-    return { run_id, deps, models, judged: judgePlan(deps, { run_id, round: 1 }, NEVER) };
+    return { run_id, deps, models, judged: judgePlan(deps, { run_id, round: 1 }, AROUND) };
   }
 
   test('accepts it, and the run goes on', async () => {
@@ -187,7 +187,7 @@ describe('the judge of a model plan', () => {
     const run_id = await run();
     await draft(deps, run_id);
     await cancel(run_id);
-    expect(await judgePlan(deps, { run_id, round: 1 }, NEVER)).toEqual({ accepted: false, wish: 'cancel' });
+    expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toEqual({ accepted: false, wish: 'cancel' });
     expect(models.requests).toHaveLength(1);
   });
 
@@ -202,8 +202,8 @@ describe('the judge of a model plan', () => {
     const { deps } = made(JSON.stringify(STEPS), GOOD);
     const run_id = await run({ mode: 'plan_only' });
     expect(await draft(deps, run_id)).toMatchObject({ to_judge: true });
-    expect(await judgePlan(deps, { run_id, round: 1 }, NEVER)).toMatchObject({ accepted: true });
-    expect(await handInPlan(deps, { run_id, plan_version: 1 })).toEqual({ wish: null });
+    expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toMatchObject({ accepted: true });
+    expect(await handInPlan(deps, { run_id, plan_version: 1 }, 'e')).toEqual({ wish: null });
     expect((await eventsOf(test_db.db, run_id)).map(({ type }) => type).slice(-5)).toEqual([
       'judge.started',
       'run.usage',
@@ -218,7 +218,7 @@ describe('the judge of a model plan', () => {
     const run_id = await run();
     await draft(deps, run_id);
     await cancel(run_id);
-    expect(await judgePlan(deps, { run_id, round: 1 }, NEVER)).toEqual({ accepted: false, wish: 'cancel' });
+    expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toEqual({ accepted: false, wish: 'cancel' });
     expect(models.left()).toBe(1);
   });
 
@@ -234,7 +234,7 @@ describe('the judge of a model plan', () => {
     const run_id = await run();
     for (const round of [1, 2]) {
       await draft(deps, run_id, round);
-      expect(await judgePlan(deps, { run_id, round }, NEVER)).toMatchObject({ accepted: false });
+      expect(await judgePlan(deps, { run_id, round }, AROUND)).toMatchObject({ accepted: false });
     }
     expect(models.left()).toBe(0);
   });
@@ -243,9 +243,9 @@ describe('the judge of a model plan', () => {
     const { deps } = made(JSON.stringify(STEPS), BAD, JSON.stringify([{ ...STEPS[0], id: 'two' }]), BAD);
     const run_id = await run({ on_exhausted: 'run', max_replans: 1 });
     await draft(deps, run_id);
-    expect(await judgePlan(deps, { run_id, round: 1 }, NEVER)).toMatchObject({ accepted: false });
+    expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toMatchObject({ accepted: false });
     await draft(deps, run_id, 2);
-    expect(await judgePlan(deps, { run_id, round: 2 }, NEVER)).toMatchObject({ accepted: true });
+    expect(await judgePlan(deps, { run_id, round: 2 }, AROUND)).toMatchObject({ accepted: true });
     expect(await told(run_id, 'judge.verdict')).toMatchObject([
       { accepted: false },
       { accepted: true, is_valid: false, exhausted: true },
@@ -265,7 +265,7 @@ describe('the judge of a model plan', () => {
     const other = await run();
     await test_db.db.query(`update runs set goal = 'calculate 2 + 2' where id = $1`, [other]);
     await draft(deps, other);
-    expect(await judgePlan(deps, { run_id: other, round: 1 }, NEVER)).toMatchObject({ accepted: true });
+    expect(await judgePlan(deps, { run_id: other, round: 1 }, AROUND)).toMatchObject({ accepted: true });
     const degraded = { part: 'judge', code: 'model_key_refused', message: 'bad key' };
     expect(await told(other, 'judge.verdict')).toMatchObject([{ accepted: true, degraded }]);
     expect(await rowOf(test_db.db, other)).toMatchObject({ degraded });

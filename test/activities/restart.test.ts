@@ -1,6 +1,6 @@
 import type { ActivityDeps } from '../../src/activities';
 import { draftPlan } from '../../src/activities/draft-plan';
-import { endRun } from '../../src/activities/end-run';
+import { endRun } from '../../src/runs/end-run';
 import type { Step } from '../../src/contracts/plan';
 import { deleteRun } from '../../src/db/runs';
 import { createTemplateAnswer } from '../../src/planning/template-answer';
@@ -313,10 +313,10 @@ describe('the effects of a run that is repeated', () => {
     const deps = depsWith(test_db.db, [send], { writer: createTemplateAnswer() });
     const run_id = await plannedRun(deps, [{ id: 'mail', tool: 'send', input: {} }]);
     expect(await start(deps, run_id, 'mail')).toMatchObject({ status: 'waiting' });
-    await endRun(deps, { run_id, ending: { status: 'cancelled', by: 'temporal' } });
+    await endRun(deps.db, { run_id, ending: { status: 'cancelled', by: 'temporal' } }, 'e');
     for (const asked of [RESTART, { type: 'fork', from: 'mail', step_input: { to: 'ann' } } as const]) {
       const { id } = await repeat(deps, run_id, asked);
-      await draftPlan(deps, { run_id: id, round: 1 }, 'execution');
+      await draftPlan(deps, { run_id: id, round: 1 }, 'e');
       expect(await start(deps, id, 'mail')).toMatchObject({ status: 'waiting' });
     }
     expect(hits).toBe(1);

@@ -2,7 +2,7 @@ import { draftPlan } from '../../src/activities/draft-plan';
 import { judgePlan } from '../../src/activities/judge-plan';
 import type { Draft } from '../../src/planning/planner';
 import { cancelRun } from '../../src/runs/cancel';
-import { ECHO, depsWith, interrupted, stepOf, NEVER } from '../support/activities';
+import { ECHO, depsWith, interrupted, stepOf, AROUND } from '../support/activities';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { atOnce, fakeJudge, fakePlanner, fakeWorkflows } from '../support/fakes';
 import { RULES, eventsOf, newRun, reopen, rowOf, typesOf } from '../support/runs';
@@ -39,7 +39,7 @@ describe('drafting a plan', () => {
     const planner = fakePlanner(PLAN);
     const run_id = await newRun(test_db.db);
     const deps = made({ planner });
-    const drafted = await draftPlan(deps, { run_id, round: 1 }, 'e1');
+    const drafted = await draftPlan(deps, { run_id, round: 1 }, 'e');
     expect(drafted).toEqual({
       status: 'drafted',
       to_judge: true,
@@ -53,7 +53,7 @@ describe('drafting a plan', () => {
       },
     });
     const before = [await rowOf(test_db.db, run_id), await eventsOf(test_db.db, run_id)];
-    expect(await draftPlan(deps, { run_id, round: 1 }, 'e2')).toEqual(drafted);
+    expect(await draftPlan(deps, { run_id, round: 1 }, 'e')).toEqual(drafted);
     expect([await rowOf(test_db.db, run_id), await eventsOf(test_db.db, run_id)]).toEqual(before);
     expect(await typesOf(test_db.db, run_id)).toEqual([
       'run.created',
@@ -66,7 +66,7 @@ describe('drafting a plan', () => {
       phase: 'planning',
       plan_version: null, // nobody has accepted it yet
       rounds: 1,
-      execution: 'e1',
+      execution: 'e',
     });
     expect(await stepOf(test_db.db, run_id, 'two')).toMatchObject({ status: 'pending', needs: ['one'] });
     expect(planner.requests).toMatchObject([{ goal: 'a goal', max_steps: RULES.max_steps, feedback: [] }]);
@@ -76,7 +76,7 @@ describe('drafting a plan', () => {
     const other: Draft = { kind: 'plan', steps: [{ id: 'other', tool: 'echo', input: {} }] };
     const run_id = await newRun(test_db.db);
     const deps = made({ planner: fakePlanner(...atOnce<Draft>(PLAN, other)) });
-    const drafted = await Promise.all([1, 2].map((n) => draftPlan(deps, { run_id, round: 1 }, `e${n}`)));
+    const drafted = await Promise.all([1, 2].map(() => draftPlan(deps, { run_id, round: 1 }, 'e')));
     expect(drafted[0]).toEqual(drafted[1]);
     expect(await typesOf(test_db.db, run_id)).toEqual([
       'run.created',
@@ -118,8 +118,8 @@ describe('drafting a plan', () => {
         message: 'What?',
       });
     }
-    await reopen(test_db.db, run_id);
-    expect(await draftPlan(deps, { run_id, round: 1 }, 'e')).toMatchObject({ status: 'drafted' });
+    const execution = await reopen(test_db.db, run_id);
+    expect(await draftPlan(deps, { run_id, round: 1 }, execution)).toMatchObject({ status: 'drafted' });
     expect(await typesOf(test_db.db, run_id)).toEqual([
       ...['run.created', 'run.status', 'plan.started'],
       ...['run.reopened', 'plan.started', 'plan.created'],
@@ -194,10 +194,10 @@ describe('drafting a plan with an instant judge', () => {
   test('stores plan and verdict together, and returns both again without asking', async () => {
     const run_id = await newRun(test_db.db);
     const deps = made({ planner: fakePlanner(PLAN), judge: instant(GOOD) });
-    const drafted = await draftPlan(deps, { run_id, round: 1 }, 'e1');
+    const drafted = await draftPlan(deps, { run_id, round: 1 }, 'e');
     expect(drafted).toMatchObject({ status: 'drafted', to_judge: false, wish: null });
     const before = [await rowOf(test_db.db, run_id), await eventsOf(test_db.db, run_id)];
-    expect(await draftPlan(deps, { run_id, round: 1 }, 'e2')).toEqual(drafted);
+    expect(await draftPlan(deps, { run_id, round: 1 }, 'e')).toEqual(drafted);
     expect([await rowOf(test_db.db, run_id), await eventsOf(test_db.db, run_id)]).toEqual(before);
     expect((await eventsOf(test_db.db, run_id)).slice(1)).toMatchObject([
       { type: 'run.status', data: { status: 'running', phase: 'planning', previous: 'queued' } },
@@ -211,7 +211,7 @@ describe('drafting a plan with an instant judge', () => {
     const [plan] = await test_db.db.query('select * from plans where run_id = $1', [run_id]);
     expect(plan).toMatchObject({ verdict: GOOD, accepted: true, judged_by: 'fake judge' });
     expect(plan!.judged_at).toBeInstanceOf(Date);
-    expect(await judgePlan(deps, { run_id, round: 1 }, NEVER)).toEqual({ accepted: true, wish: null });
+    expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toEqual({ accepted: true, wish: null });
   });
 
   test.each([
@@ -268,7 +268,7 @@ describe('judging a plan', () => {
     const judge = fakeJudge(GOOD);
     const { run_id, deps } = await drafted(judge);
     for (const _ of [1, 2]) {
-      expect(await judgePlan(deps, { run_id, round: 1 }, NEVER)).toEqual({ accepted: true, wish: null });
+      expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toEqual({ accepted: true, wish: null });
     }
     expect(judge.requests).toMatchObject([{ goal: 'a goal', steps: PLAN.steps }]);
     expect((await eventsOf(test_db.db, run_id)).slice(4)).toMatchObject([
@@ -285,7 +285,7 @@ describe('judging a plan', () => {
   test('tells the next round what was wrong', async () => {
     const { run_id, deps } = await drafted(fakeJudge(BAD));
     for (const _ of [1, 2])
-      expect(await judgePlan(deps, { run_id, round: 1 }, NEVER)).toMatchObject({ accepted: false });
+      expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toMatchObject({ accepted: false });
     const planner = fakePlanner(PLAN);
     await draftPlan({ ...deps, planner }, { run_id, round: 2 }, 'e');
     expect(planner.requests[0]?.feedback).toEqual([
@@ -308,7 +308,7 @@ describe('judging a plan', () => {
   ])('rejects when the judge says %s', async (_, answer) => {
     const { run_id, deps } = await drafted(fakeJudge(answer));
     for (const _ of [1, 2])
-      expect(await judgePlan(deps, { run_id, round: 1 }, NEVER)).toMatchObject({ accepted: false });
+      expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toMatchObject({ accepted: false });
     expect((await eventsOf(test_db.db, run_id)).at(-1)).toMatchObject({
       type: 'judge.verdict',
       data: {
@@ -327,17 +327,17 @@ describe('judging a plan', () => {
     [1, true],
   ])('asks for more than the threshold: %d is accepted: %s', async (confidence, accepted) => {
     const { run_id, deps } = await drafted(fakeJudge({ ...GOOD, confidence }));
-    expect(await judgePlan(deps, { run_id, round: 1 }, NEVER)).toMatchObject({ accepted });
+    expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toMatchObject({ accepted });
   });
 
   test('is closed to a valid plan that is not valid, however sure the judge is', async () => {
     const { run_id, deps } = await drafted(fakeJudge({ ...BAD, confidence: 1 }));
-    expect(await judgePlan(deps, { run_id, round: 1 }, NEVER)).toMatchObject({ accepted: false });
+    expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toMatchObject({ accepted: false });
   });
 
   test('stores one verdict when two workers judge at once', async () => {
     const { run_id, deps } = await drafted(fakeJudge(...atOnce(GOOD, BAD)));
-    const judged = await Promise.all([1, 2].map(() => judgePlan(deps, { run_id, round: 1 }, NEVER)));
+    const judged = await Promise.all([1, 2].map(() => judgePlan(deps, { run_id, round: 1 }, AROUND)));
     expect(judged[0]?.accepted).toBe(judged[1]?.accepted);
     const types = await typesOf(test_db.db, run_id);
     expect(types.filter((type) => type === 'judge.verdict')).toHaveLength(1);
@@ -345,14 +345,14 @@ describe('judging a plan', () => {
 
   test('asks again when the judge fails', async () => {
     const { run_id, deps } = await drafted(fakeJudge(new Error('away'), GOOD));
-    await expect(judgePlan(deps, { run_id, round: 1 }, NEVER)).rejects.toThrow('away');
-    expect(await judgePlan(deps, { run_id, round: 1 }, NEVER)).toMatchObject({ accepted: true });
+    await expect(judgePlan(deps, { run_id, round: 1 }, AROUND)).rejects.toThrow('away');
+    expect(await judgePlan(deps, { run_id, round: 1 }, AROUND)).toMatchObject({ accepted: true });
   });
 
   test('does not call a run running that is cancelled meanwhile, and passes the wish on', async () => {
     const { run_id, deps } = await drafted(fakeJudge(GOOD));
     const late = { ...deps, db: interrupted(test_db.db, () => cancel(run_id)) };
-    expect(await judgePlan(late, { run_id, round: 1 }, NEVER)).toEqual({ accepted: true, wish: 'cancel' });
+    expect(await judgePlan(late, { run_id, round: 1 }, AROUND)).toEqual({ accepted: true, wish: 'cancel' });
     expect(await typesOf(test_db.db, run_id)).toEqual([
       ...['run.created', 'run.status', 'plan.started', 'plan.created', 'judge.started'],
       ...['run.status', 'judge.verdict'],

@@ -1,5 +1,5 @@
 import { draftPlan } from '../../src/activities/draft-plan';
-import { endRun } from '../../src/activities/end-run';
+import { endRun } from '../../src/runs/end-run';
 import type { StepResult } from '../../src/contracts/step-result';
 import { takeFence } from '../../src/db/steps';
 import { interrupted, depsWith, plannedRun, pure, stepOf, transactional, use } from '../support/activities';
@@ -135,7 +135,7 @@ describe('a step that a run ends meanwhile', () => {
     const calls = { made: 0 };
     const deps = depsWith(test_db.db, [noting(calls)]);
     const run_id = await plannedRun(deps, [{ id: 'one', tool: 'noting' }]);
-    const db = interrupted(test_db.db, () => endRun(deps, { run_id, ending }));
+    const db = interrupted(test_db.db, () => endRun(test_db.db, { run_id, ending }, 'e'));
     await expect(use({ ...deps, db }, run_id, 'one')).rejects.toMatchObject({ code: 'superseded' });
     expect(await effectsOf(run_id)).toEqual([]);
     expect(calls.made).toBe(0);
@@ -144,7 +144,7 @@ describe('a step that a run ends meanwhile', () => {
   });
 
   test.each(['instant', 'tools'] as const)('stores no output any more (%s)', async (lane) => {
-    const giving = pure('giving', async () => endRun(deps, { run_id, ending }), { lane });
+    const giving = pure('giving', async () => endRun(test_db.db, { run_id, ending }, 'e'), { lane });
     const deps = depsWith(test_db.db, [giving]);
     const run_id = await plannedRun(deps, [{ id: 'one', tool: 'giving' }]);
     await expect(use(deps, run_id, 'one')).rejects.toMatchObject({ code: 'superseded' });
@@ -154,7 +154,7 @@ describe('a step that a run ends meanwhile', () => {
 
   test('stores no failure any more', async () => {
     const failing = pure('failing', async () => {
-      await endRun(deps, { run_id, ending });
+      await endRun(test_db.db, { run_id, ending }, 'e');
       throw new Error('too late');
     });
     const deps = depsWith(test_db.db, [failing]);

@@ -1,5 +1,5 @@
 import { draftPlan } from '../../src/activities/draft-plan';
-import { endRun } from '../../src/activities/end-run';
+import { endRun } from '../../src/runs/end-run';
 import { handInPlan } from '../../src/activities/hand-in-plan';
 import type { PlanDraft } from '../../src/contracts/plan-estimate';
 import { createPatternPlanner } from '../../src/planning/pattern-planner';
@@ -26,12 +26,16 @@ async function drafted(body: object): Promise<{ status: number; draft: PlanDraft
   const reply = asking(body);
   const run_id = await submitted(before);
   await draftPlan(deps(), { run_id, round: 1 }, 'e').then(
-    () => handInPlan(deps(), { run_id, plan_version: 1 }),
+    () => handInPlan(deps(), { run_id, plan_version: 1 }, 'e'),
     (error: { code: 'goal_not_understood'; message: string }) =>
-      endRun(deps(), {
-        run_id,
-        ending: { status: 'failed', failure: { code: error.code, message: error.message } },
-      }),
+      endRun(
+        api.database.db,
+        {
+          run_id,
+          ending: { status: 'failed', failure: { code: error.code, message: error.message } },
+        },
+        'e',
+      ),
   );
   const { status } = await reply;
   return { status, draft: (await (await reply).json()) as PlanDraft };

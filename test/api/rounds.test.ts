@@ -3,7 +3,7 @@ import { judgePlan } from '../../src/activities/judge-plan';
 import { useTool } from '../../src/activities/use-tool';
 import type { PlanView, StepView, VerdictView } from '../../src/contracts/round-views';
 import type { Run } from '../../src/contracts/run';
-import { depsWith, NEVER } from '../support/activities';
+import { depsWith, AROUND } from '../support/activities';
 import { startApiServer, type ApiServer } from '../support/api-server';
 import { fakeJudge, fakePlanner } from '../support/fakes';
 import { problemIn } from '../support/problem';
@@ -39,9 +39,9 @@ beforeAll(async () => {
   queued_id = await newRun(db, { tenant: 'tenant_own' });
   run_id = await newRun(db, { tenant: 'tenant_own' });
   const deps = depsWith(db, [], { planner: fakePlanner(FIRST, SECOND), judge: fakeJudge(BAD) });
-  await draftPlan(deps, { run_id, round: 1 }, 'execution');
-  await judgePlan(deps, { run_id, round: 1 }, NEVER);
-  await draftPlan(deps, { run_id, round: 2 }, 'execution');
+  await draftPlan(deps, { run_id, round: 1 }, 'e');
+  await judgePlan(deps, { run_id, round: 1 }, AROUND);
+  await draftPlan(deps, { run_id, round: 2 }, 'e');
 });
 afterAll(() => api.stop());
 
@@ -61,8 +61,8 @@ const list = <T>(path: string) => get<List<T>>(path);
 /** The second plan is accepted and carried out. */
 async function carryOut(): Promise<void> {
   const deps = depsWith(api.database.db, [], { judge: fakeJudge(GOOD) });
-  await judgePlan(deps, { run_id, round: 2 }, NEVER);
-  const surroundings = { execution: 'execution', cancelled: new AbortController().signal };
+  await judgePlan(deps, { run_id, round: 2 }, AROUND);
+  const surroundings = { execution: 'e', cancelled: new AbortController().signal };
   for (const step_id of ['one', 'zero']) {
     await useTool(deps, { run_id, plan_version: 2, step_id }, surroundings).catch(() => undefined);
   }

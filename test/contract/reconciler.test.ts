@@ -7,7 +7,7 @@ import { StartNotes } from '../../src/runs/start-notes';
 import { Reconciler } from '../../src/runs/reconcile';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
-import { fakeWorkflows, type FakeWorkflows } from '../support/fakes';
+import { fakeClosed, fakeWorkflows, type FakeClosed, type FakeWorkflows } from '../support/fakes';
 import { newRun, rowOf } from '../support/runs';
 
 describe('the reconciler', () => {
@@ -18,6 +18,7 @@ describe('the reconciler', () => {
   beforeEach(async () => {
     test_db = await createTestDatabase();
     workflows = fakeWorkflows();
+    closed = fakeClosed();
     faults.length = 0;
   });
   afterEach(async () => {
@@ -25,11 +26,13 @@ describe('the reconciler', () => {
     await test_db.drop();
   });
 
+  let closed: FakeClosed;
   function begin(name = 'test reconciler', of = workflows): Reconciler {
     const reconciler = new Reconciler({
       db: test_db.db,
       lock: connectionOptions(test_db.url, name),
       workflows: of,
+      closed,
       onFault: (what) => void faults.push(what),
     });
     open.push(reconciler);
@@ -176,6 +179,20 @@ describe('the reconciler', () => {
     expect(new Set(workflows.woken)).toEqual(new Set([run_id]));
     expect(workflows.woken).not.toContain(closed);
     expect(workflows.woken).not.toContain(fresh);
+  });
+
+  test('ends runs whose workflows were closed from outside, and goes on where Temporal does not say which', async () => {
+    const run_id = await newRun(test_db.db);
+    await test_db.db.query(`update runs set status = 'running', execution = 'e' where id = $1`, [run_id]);
+    closed.away = true;
+    begin();
+    await eventually(() => faults.includes('The reconciler could not look'));
+    closed.away = false;
+    closed.listed.set(run_id, new Date());
+    closed.newest.set(run_id, { execution: 'e', reason: null });
+    await eventually(async () => (await rowOf(test_db.db, run_id))['status'] === 'cancelled');
+    const left = await leftBehind();
+    await eventually(() => isMarked(left));
   });
 
   test('forgets keys that expired and keeps the others', async () => {

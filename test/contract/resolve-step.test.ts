@@ -3,7 +3,7 @@ import type { ResolveStep } from '../../src/contracts/restart';
 import { createInputCheck } from '../../src/planning/input-check';
 import { resolveStep } from '../../src/runs/resolve';
 import { readWishes } from '../../src/activities/read-wishes';
-import { endRun } from '../../src/activities/end-run';
+import { endRun } from '../../src/runs/end-run';
 import { depsWith, outside, plannedRun, start, stepOf, use, type ShortStep } from '../support/activities';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventsOf, rowOf, typesOf } from '../support/runs';
@@ -65,10 +65,10 @@ async function askingRun(steps: ShortStep[] = [SEND]): Promise<string> {
 describe('A person who answers whether an effect happened', () => {
   test('done: the step completes with the output, no tool is called, the run goes on and is woken', async () => {
     const run_id = await askingRun();
-    expect(await readWishes(deps(), { run_id })).toMatchObject({ wish: null, waiting: ['one'] });
+    expect(await readWishes(deps(), { run_id }, 'e')).toMatchObject({ wish: null, waiting: ['one'] });
     await resolve(run_id, DONE);
     expect(woken).toEqual([run_id]);
-    expect(await readWishes(deps(), { run_id })).toMatchObject({ wish: null, waiting: [] });
+    expect(await readWishes(deps(), { run_id }, 'e')).toMatchObject({ wish: null, waiting: [] });
     expect(await rowOf(test_db.db, run_id)).toMatchObject({ status: 'running', phase: 'executing' });
     expect(await use(deps(), run_id, 'one')).toMatchObject({ status: 'completed', wish: null });
     expect(calls).toEqual(['one']);
@@ -152,10 +152,14 @@ describe('A person who answers whether an effect happened', () => {
 
   test('after the run has ended is too late: the question is over, what is known of the effect stays', async () => {
     const run_id = await askingRun();
-    await endRun(deps(), {
-      run_id,
-      ending: { status: 'timed_out', limit: { kind: 'max_wait_s', value: 1 } },
-    });
+    await endRun(
+      test_db.db,
+      {
+        run_id,
+        ending: { status: 'timed_out', limit: { kind: 'max_wait_s', value: 1 } },
+      },
+      'e',
+    );
     await expect(resolve(run_id, DONE)).rejects.toEqual(refusal('invalid_state'));
     const effects = await test_db.db.query('select status from effects where effect_scope = $1', [run_id]);
     expect(effects).toEqual([{ status: 'unknown' }]);

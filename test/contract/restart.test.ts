@@ -1,6 +1,6 @@
 import { draftPlan } from '../../src/activities/draft-plan';
 import { handInPlan } from '../../src/activities/hand-in-plan';
-import { endRun } from '../../src/activities/end-run';
+import { endRun } from '../../src/runs/end-run';
 import type { RunEvent } from '../../src/contracts/event';
 import type { Step } from '../../src/contracts/plan';
 import { cancelRun } from '../../src/runs/cancel';
@@ -193,7 +193,7 @@ describe('a restarted run', () => {
       code: 'goal_not_understood',
     });
     const failure = { code: 'goal_not_understood', message: 'What?' } as const;
-    await endRun(planning, { run_id, ending: { status: 'failed', failure } });
+    await endRun(planning.db, { run_id, ending: { status: 'failed', failure } }, 'e');
     await expect(ask(run_id, { type: 'restart', from: 'one' })).rejects.toMatchObject({
       code: 'unknown_step',
     });
@@ -206,7 +206,7 @@ describe('a restarted run', () => {
 
   test('of a run that was asked for its plan alone has all of its steps to run', async () => {
     const run_id = await plannedRun(deps(), PLAN, { rules: { ...LIMITS, mode: 'plan_only' } });
-    await handInPlan(deps(), { run_id, plan_version: 1 });
+    await handInPlan(deps(), { run_id, plan_version: 1 }, 'e');
     const { steps } = await foreseeRerun(rerunDeps(deps()), submission(run_id, RESTART));
     expect(steps.map(({ action, because }) => `${action} ${because}`)).toEqual(
       Array(3).fill('run not_completed'),
@@ -214,7 +214,7 @@ describe('a restarted run', () => {
     const { run } = await ask(run_id, RESTART);
     expect(await draftPlan(deps(), { run_id: run.id, round: 1 }, 'e')).toMatchObject({ status: 'drafted' });
     expect(await rowOf(test_db.db, run.id)).toMatchObject({ status: 'running', phase: 'planning' });
-    await handInPlan(deps(), { run_id: run.id, plan_version: 1 });
+    await handInPlan(deps(), { run_id: run.id, plan_version: 1 }, 'e');
     expect(await rowOf(test_db.db, run.id)).toMatchObject({ status: 'completed' });
   });
 

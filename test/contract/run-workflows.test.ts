@@ -1,10 +1,24 @@
-import { Connection } from '@temporalio/client';
+import { Client, Connection } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
+import { createClosedWorkflows } from '../../src/runs/closed-workflows';
 import { createRunWorkflows } from '../../src/runs/run-workflows';
 import { newId } from '../../src/db/new-id';
 import { RULES } from '../support/runs';
 import { servers } from '../support/database';
+import { eventually } from '../support/eventually';
 import { TRAIL } from '../../src/workflows/messages';
+
+/** What a submit hands over. */
+const startable = (n: number) => ({
+  id: newId('run'),
+  tenant: `tenant_${n}`,
+  goal: 'a goal',
+  rules: RULES,
+  deadline_at: new Date(Date.now() + 60_000),
+  origin: { type: 'api' },
+  request_id: n === 3 ? null : `req_${n}`,
+  trace_id: `${n}`.repeat(32),
+});
 
 describe('The port to the workflows of runs', () => {
   let connection: Connection;
@@ -15,16 +29,7 @@ describe('The port to the workflows of runs', () => {
 
   test('starts each workflow with the trail of its own run, also many at once', async () => {
     const workflows = createRunWorkflows({ connection, namespace: 'default' }, 'nobody-polls');
-    const runs = [1, 2, 3].map((n) => ({
-      id: newId('run'),
-      tenant: `tenant_${n}`,
-      goal: 'a goal',
-      rules: RULES,
-      deadline_at: new Date(Date.now() + 60_000),
-      origin: { type: 'api' },
-      request_id: n === 3 ? null : `req_${n}`,
-      trace_id: `${n}`.repeat(32),
-    }));
+    const runs = [1, 2, 3].map(startable);
     await Promise.all(runs.map((run) => workflows.start(run)));
     for (const { id: run_id, tenant, request_id, trace_id } of runs) {
       const { history } = await connection.workflowService.getWorkflowExecutionHistory({
@@ -39,5 +44,41 @@ describe('The port to the workflows of runs', () => {
         run_id,
       });
     }
+  });
+});
+
+describe('The port to workflows that were closed from outside', () => {
+  const queue = `nobody-polls-${newId('run').toLowerCase()}`;
+  let connection: Connection;
+  beforeAll(async () => {
+    connection = await Connection.connect({ address: servers().temporal_address });
+  });
+  afterAll(() => connection.close());
+
+  test('lists those of its own queue that were terminated, and says by which execution and why', async () => {
+    const temporal = { connection, namespace: 'default' };
+    const client = new Client(temporal);
+    const closed = createClosedWorkflows(temporal, queue);
+    const [one, open, canceled, of_others] = [1, 1, 1, 1].map(startable);
+    const before = new Date(Date.now() - 1_000);
+    const workflows = createRunWorkflows(temporal, queue);
+    for (const run of [one!, open!, canceled!]) await workflows.start(run);
+    await createRunWorkflows(temporal, `${queue}-others`).start(of_others!);
+    const { runId: execution } = await client.workflow.getHandle(one!.id).describe();
+    for (const { id } of [one!, of_others!]) await client.workflow.getHandle(id).terminate('Enough.');
+    await client.workflow.getHandle(canceled!.id).cancel(); // nobody polls, so it stays open
+
+    const listed = async (since: Date) => {
+      const ids: string[] = [];
+      for await (const page of closed.since(since)) ids.push(...page);
+      return ids;
+    };
+    await eventually(async () => (await listed(before)).length > 0, { what: 'Temporal to list it' });
+    expect(await listed(before)).toEqual([one!.id]);
+    expect(await listed(new Date(Date.now() + 60_000))).toEqual([]);
+    expect(await closed.newestOf(one!.id)).toEqual({ execution, reason: 'Enough.' });
+    for (const run_id of [open!.id, canceled!.id, 'run_of_nobody'])
+      expect(await closed.newestOf(run_id)).toBeNull();
+    for (const { id } of [open!, canceled!]) await client.workflow.getHandle(id).terminate();
   });
 });

@@ -65,12 +65,14 @@ export async function plannedRun(
     ...(rules && { rules }),
     ...(tenant !== undefined && { tenant }),
   });
-  await draftPlan(deps, { run_id, round: 1 }, 'execution');
+  await draftPlan(deps, { run_id, round: 1 }, 'e');
   return run_id;
 }
 
 /** Nobody stops it. */
 export const NEVER = new AbortController().signal;
+/** The execution that planned the run, which nobody stops. */
+export const AROUND = { execution: 'e', cancelled: NEVER };
 
 /** Carries a step of plan 1 out, which ends. */
 export async function use(
@@ -91,7 +93,7 @@ export function start(
   step_id: string,
   cancelled: AbortSignal = NEVER,
 ): ReturnType<typeof useTool> {
-  return useTool(deps, { run_id, plan_version: 1, step_id }, { execution: 'execution', cancelled });
+  return useTool(deps, { run_id, plan_version: 1, step_id }, { execution: 'e', cancelled });
 }
 
 /** A tool in the lane `tools` with effects elsewhere. */

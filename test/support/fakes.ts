@@ -2,6 +2,7 @@ import type { Verdict } from '../../src/contracts/verdict';
 import type { AnswerWriter } from '../../src/planning/answer-writer';
 import type { Judge } from '../../src/planning/judge';
 import type { Draft, Planner } from '../../src/planning/planner';
+import type { ClosedWorkflow, ClosedWorkflows } from '../../src/runs/closed-workflows';
 import type { RunWorkflows, StartableRun } from '../../src/runs/run-workflows';
 
 /** An answer, or an error that is thrown instead, or something to be done before the answer is there. */
@@ -85,6 +86,39 @@ export interface FakeWorkflows extends RunWorkflows {
   refused: Set<string>;
   started: StartableRun[];
   woken: string[];
+}
+
+/** What Temporal says of closed workflows, without Temporal. */
+export interface FakeClosed extends ClosedWorkflows {
+  /** While true, nothing is answered. */
+  away: boolean;
+  /** Runs that the list names, by when they were closed: it names no newer workflow, as Temporal's does not. */
+  listed: Map<string, Date>;
+  /** The newest workflow of a run, where it is a closed one. */
+  newest: Map<string, ClosedWorkflow>;
+  /** From when on it was asked, and of which runs. */
+  asked: Date[];
+  described: string[];
+}
+
+export function fakeClosed(): FakeClosed {
+  const closed: FakeClosed = {
+    away: false,
+    listed: new Map(),
+    newest: new Map(),
+    asked: [],
+    described: [],
+    async *since(since) {
+      closed.asked.push(since);
+      if (closed.away) throw new Error('Temporal is away');
+      for (const [run_id, at] of closed.listed) if (at > since) yield [run_id];
+    },
+    async newestOf(run_id) {
+      closed.described.push(run_id);
+      return closed.newest.get(run_id) ?? null;
+    },
+  };
+  return closed;
 }
 
 export function fakeWorkflows({ away = false }: { away?: boolean } = {}): FakeWorkflows {

@@ -1,11 +1,11 @@
 import type { ActivityDeps, Minds } from '../../src/activities/deps';
-import type { Surroundings } from '../../src/activities/use-tool';
+import type { Surroundings } from '../../src/activities/surroundings';
 import type { Step } from '../../src/contracts/plan';
 import type { Database } from '../../src/db/database';
 import { createPatternPlanner } from '../../src/planning/pattern-planner';
 import { createRuleJudge } from '../../src/planning/rule-judge';
 import { createTemplateAnswer } from '../../src/planning/template-answer';
-import { ECHO, NEVER, depsWith } from './activities';
+import { AROUND, ECHO, depsWith } from './activities';
 import { fakeModels, PRICES, question, type Said } from './fake-models';
 
 /** A plan of one step. */
@@ -54,4 +54,4 @@ export function withMinds(
 }
 
 /** Nobody stops it. */
-export const around = (): Surroundings => ({ execution: 'e', cancelled: NEVER });
+export const around = (): Surroundings => AROUND;

@@ -1,6 +1,6 @@
 import type { ActivityDeps } from '../../src/activities';
 import { draftPlan } from '../../src/activities/draft-plan';
-import { endRun } from '../../src/activities/end-run';
+import { endRun } from '../../src/runs/end-run';
 import { writeAnswer } from '../../src/activities/write-answer';
 import type { Step } from '../../src/contracts/plan';
 import type { Rules } from '../../src/contracts/rules';
@@ -43,7 +43,7 @@ export async function repeat(deps: ActivityDeps, run_id: string, asked: Asked): 
 
 /** Carries a run out from where it stands, one step after another, as its workflow would. @returns how it ended */
 export async function playOut(deps: ActivityDeps, run_id: string): Promise<'completed' | 'failed'> {
-  const draft = await draftPlan(deps, { run_id, round: 1 }, 'execution');
+  const draft = await draftPlan(deps, { run_id, round: 1 }, 'e');
   if (draft.status !== 'drafted' || draft.to_judge) throw new Error('No plan that may be carried out.');
   const { outline } = draft;
   const ended = new Map<string, StepResult['status']>(
@@ -59,10 +59,10 @@ export async function playOut(deps: ActivityDeps, run_id: string): Promise<'comp
     for (const skipped of result.skipped) ended.set(skipped, 'skipped');
     if (!stopsRun(outline, result)) continue;
     const failure = { code: 'step_failed', message: 'A step failed.', step_id: id } as const;
-    await endRun(deps, { run_id, ending: { status: 'failed', failure } });
+    await endRun(deps.db, { run_id, ending: { status: 'failed', failure } }, 'e');
     return 'failed';
   }
-  await writeAnswer(deps, { run_id, plan_version: outline.plan_version });
+  await writeAnswer(deps, { run_id, plan_version: outline.plan_version }, 'e');
   return 'completed';
 }
 

@@ -213,6 +213,34 @@ describe('The story of a run', () => {
     });
   });
 
+  test('goes on past its deadline where a Reset has given it time anew, until that is over', async () => {
+    let asked = 0;
+    const run = await stage.begin(
+      {
+        ...drafted(step('long', { lane: 'tools', timeout_s: 60 })),
+        useTool: () => sleep(60_000, undefined, { ref: false }),
+        readWishes: () => wishes((asked += 1) === 1 ? { deadline_at_ms: Date.now() + 500 } : {}),
+        endRun: ends,
+      },
+      { deadline_in_ms: -60_000 },
+    );
+    expect(await closing(run.result())).toMatchObject({ type: 'timed_out' });
+    expect(asked).toBe(2);
+    expect(stage.names()).toContain('useTool');
+  });
+
+  test('that was reset after its deadline completes in its new time', async () => {
+    const run = await stage.begin(
+      {
+        ...drafted(step('one', { lane: 'tools' })),
+        useTool: completed,
+        readWishes: () => wishes({ deadline_at_ms: Date.now() + 60_000 }),
+      },
+      { deadline_in_ms: -60_000 },
+    );
+    expect(await closing(run.result())).toBeNull();
+  });
+
   test('closes as the record says when the run was over already', async () => {
     const run = await stage.begin({
       draftPlan: () => {

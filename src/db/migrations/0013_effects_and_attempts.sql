@@ -14,6 +14,8 @@ alter table wishes
   add unique (run_id, attempt, kind, subject);
 
 alter table runs add column past_executions text[] not null default '{}';  -- Temporal's run ids before `execution`: what they write is refused
+-- Fence at which the attempt of the run took the step up: starts before it are of older attempts, and none of them was lost.
+alter table steps add column fences_before integer not null default 0;
 
 -- record() as before (0003), and three things besides. `run.reopened` begins the next attempt: it may follow the end of the one before, and
 -- its key is the first of the new one. What it changes may be the executions and the deadline too. The wish that every writer heeds is the

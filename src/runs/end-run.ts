@@ -1,14 +1,15 @@
 import type { Ending } from '../contracts/ending';
 import type { Failure } from '../contracts/failure';
 import { Refusal } from '../contracts/refusal';
-import type { RunStatus } from '../contracts/run-status';
+import { isTerminal, type RunStatus } from '../contracts/run-status';
+import type { Records } from '../db/database';
+import { admit, type Executions } from '../db/executions';
 import { freeHeldBack } from '../db/key-spending';
 import { cancelSteps, lockStepsOf } from '../db/steps';
+import { storableText } from '../db/storable';
 import type { Tx } from '../db/tx';
 import { append, type NewEvent, type RunChange } from '../events/append';
-import type { ActivityDeps } from './deps';
 import { keyOf } from '../events/step-facts';
-import { storableText } from './storable';
 
 const STEP_REASONS: Record<Ending['status'], string> = {
   failed: 'The run failed.',
@@ -19,37 +20,69 @@ const STEP_REASONS: Record<Ending['status'], string> = {
 /**
  * Ends a run short of an answer: whatever has not ended is cancelled, open wishes are closed, the terminal event is the last one.
  * A run that is over already stays as it is.
+ * @param execution Temporal's run id of who ends it
  * @returns how the run stands now.
+ * @throws Refusal `superseded`; NewExecution
  */
 export async function endRun(
-  deps: ActivityDeps,
+  db: Records,
   { run_id, ending }: { run_id: string; ending: Ending },
+  execution: string,
 ): Promise<{ status: RunStatus }> {
   try {
-    return await deps.db.transaction(async (tx) => {
+    return await db.transaction(async (tx) => {
       await lockStepsOf(tx, run_id);
-      await freeHeldBack(tx, run_id);
-      const cancelled = await cancelSteps(tx, run_id, STEP_REASONS[ending.status]);
-      const events = cancelled.map((step): NewEvent => {
-        const data = { reason: STEP_REASONS[ending.status] };
-        return { key: keyOf(step, 'ended'), type: 'step.cancelled', step_id: step.step_id, data };
-      });
-      const { event, change } = await factOf(tx, run_id, ending);
-      await tx.query('update wishes set closed_at = now() where run_id = $1 and closed_at is null', [run_id]);
-      const { status } = await append(tx, run_id, {
-        attempt: null,
-        events: [...events, event],
-        change: { ...change, phase: null, finished_at: new Date().toISOString() },
-      });
-      return { status };
+      const run = await readRun(tx, run_id);
+      admit(run, execution);
+      if (!isTerminal(run.status)) return end(tx, { run_id, ending, execution, attempt: run.attempt });
+      // One that was over before its workflow began: from now on a Reset of it is seen.
+      if (run.execution === null)
+        await tx.query('update runs set execution = $2 where id = $1', [run_id, execution]);
+      return { status: run.status };
     });
   } catch (error) {
     if (!(error instanceof Refusal && error.code === 'run_over')) throw error;
-    const [run] = await deps.db.query<{ status: RunStatus }>('select status from runs where id = $1', [
-      run_id,
-    ]);
-    return run!;
+    return readRun(db, run_id); // its answer came first
   }
+}
+
+interface RunToEnd extends Executions {
+  status: RunStatus;
+  attempt: number;
+}
+
+async function readRun(tx: Tx, run_id: string): Promise<RunToEnd> {
+  const [run] = await tx.query<RunToEnd>(
+    'select status, attempt, execution, past_executions from runs where id = $1',
+    [run_id],
+  );
+  return run!;
+}
+
+async function end(
+  tx: Tx,
+  {
+    run_id,
+    ending,
+    execution,
+    attempt,
+  }: { run_id: string; ending: Ending; execution: string; attempt: number },
+): Promise<{ status: RunStatus }> {
+  // In the order in which all others lock: steps, run, calls, day.
+  const cancelled = await cancelSteps(tx, run_id, STEP_REASONS[ending.status]);
+  await freeHeldBack(tx, run_id);
+  const events = cancelled.map((step): NewEvent => {
+    const data = { reason: STEP_REASONS[ending.status] };
+    return { key: keyOf(step, 'ended'), type: 'step.cancelled', step_id: step.step_id, data };
+  });
+  const { event, change } = await factOf(tx, run_id, ending);
+  await tx.query('update wishes set closed_at = now() where run_id = $1 and closed_at is null', [run_id]);
+  const { status } = await append(tx, run_id, {
+    attempt,
+    events: [...events, event],
+    change: { ...change, execution, phase: null, finished_at: new Date().toISOString() },
+  });
+  return { status };
 }
 
 async function factOf(
@@ -71,11 +104,16 @@ async function factOf(
       return { event: { key: 'ended', type: 'run.timed_out', data: { limit } }, change };
     }
     case 'cancelled': {
-      const who = ending.by === 'temporal' ? { actor: 'temporal', reason: null } : await wishOf(tx, run_id);
+      const who = ending.by === 'temporal' ? byTemporal(ending.reason) : await wishOf(tx, run_id);
       const change = { status: 'cancelled', status_reason: who.reason } as const;
       return { event: { key: 'ended', type: 'run.cancelled', data: who }, change };
     }
   }
+}
+
+/** An operator, who may have said why. */
+function byTemporal(reason = ''): { actor: string; reason: string | null } {
+  return { actor: 'temporal', reason: reason === '' ? null : storableText(reason) };
 }
 
 /** Who wished the run cancelled, and why. */
