@@ -1,4 +1,5 @@
 import type { WishKind, Wishes } from '../contracts/step-result';
+import { Refusal } from '../contracts/refusal';
 import { admit, type Executions } from '../db/executions';
 import type { ActivityDeps } from './deps';
 
@@ -19,7 +20,8 @@ export async function readWishes(
      from runs r where r.id = $1`,
     [run_id],
   );
-  admit(run!, execution);
-  const { wish, waiting, deadline_at } = run!;
+  if (run === undefined) throw new Refusal('not_found', `There is no run ${run_id}.`);
+  admit(run, execution);
+  const { wish, waiting, deadline_at } = run;
   return { wish, waiting, deadline_at_ms: deadline_at.getTime() };
 }

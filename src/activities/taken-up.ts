@@ -19,5 +19,5 @@ export async function takenUp(
   if (row.step_attempt === row.attempt || row.status === 'completed') return row;
   await db.transaction((tx) => takeUpStep(tx, ref, row.attempt, lost));
   const [step] = await readSteps(db, ref.run_id, ref.plan_version, [ref.step_id]);
-  return step!;
+  return step;
 }

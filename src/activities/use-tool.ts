@@ -57,8 +57,6 @@ export async function useTool(
   around: Surroundings,
 ): Promise<StepResult | WaitingStep> {
   const [step] = await readSteps(deps.db, ref.run_id, ref.plan_version, [ref.step_id]);
-  if (step === undefined)
-    throw new Error(`Run ${ref.run_id} has no step ${ref.step_id} in plan ${ref.plan_version}.`);
   if (step.fence > 0) await closeAnswers(deps.db, ref);
   const tried = await tryStep(deps, ref, step, around);
   if (tried.status !== 'retrying') return tried;

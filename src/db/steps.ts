@@ -5,6 +5,7 @@ import type { Step } from '../contracts/plan';
 import type { Rules } from '../contracts/rules';
 import type { RunStatus, StepStatus } from '../contracts/run-status';
 import type { ToolLane } from '../contracts/tool';
+import { Refusal } from '../contracts/refusal';
 import type { Executions } from './executions';
 import { AT_WORK, atWork, type RunAtWork } from './runs';
 import type { Tx } from './tx';
@@ -43,8 +44,14 @@ export interface StepRow extends Executions {
   outputs: Record<string, unknown>;
 }
 
-export function readSteps(db: Tx, run_id: string, plan_version: number, ids: string[]): Promise<StepRow[]> {
-  return db.query<StepRow>(
+/** @throws Refusal `not_found` when there is none of them: the run was removed, and its workflow reset */
+export async function readSteps(
+  db: Tx,
+  run_id: string,
+  plan_version: number,
+  ids: string[],
+): Promise<[StepRow, ...StepRow[]]> {
+  const [first, ...rest] = await db.query<StepRow>(
     `select s.id, s.status, s.title, s.tool, s.tool_version, s.lane, s.spec, s.fence, s.tries, s.effect_scope, s.fences_before,
        s.attempt as step_attempt,
        r.tenant, r."user", r.attempt, r.status as run_status, r.rules, r.execution, r.past_executions,
@@ -54,6 +61,8 @@ export function readSteps(db: Tx, run_id: string, plan_version: number, ids: str
      where s.run_id = $1 and s.plan_version = $2 and s.id = any($3) order by s.position`,
     [run_id, plan_version, ids],
   );
+  if (first === undefined) throw new Refusal('not_found', `Run ${run_id} has no step ${ids.join(', ')}.`);
+  return [first, ...rest];
 }
 
 /** A step that came to its end in an older attempt of the run, short of an output: a Reset may repeat it. Of steps `s` and runs `r`. */
@@ -200,17 +209,23 @@ export interface Statuses {
   statuses: Map<string, StepStatus>;
 }
 
-/** How the steps of a plan stand in this attempt of their run, with the plan's outline: what is left over from an older one is pending. */
+/**
+ * How the steps of a plan stand in this attempt of their run, with the plan's outline: what is left over from an older one is pending.
+ * @throws Refusal `not_found`
+ */
 export async function readStatuses(tx: Tx, run_id: string, plan_version: number): Promise<Statuses> {
-  const rows = await tx.query<{ id: string; status: StepStatus; outline: Outline } & Statuses['run']>(
+  const [first, ...rest] = await tx.query<
+    { id: string; status: StepStatus; outline: Outline } & Statuses['run']
+  >(
     `select s.id, case when ${LEFT_OVER} then 'pending' else s.status end as status, p.outline,
        r.attempt, r.execution, r.past_executions
      from steps s join plans p on p.run_id = s.run_id and p.version = s.plan_version join runs r on r.id = s.run_id
      where s.run_id = $1 and s.plan_version = $2 order by s.position`,
     [run_id, plan_version],
   );
-  const statuses = new Map(rows.map(({ id, status }) => [id, status]));
-  return { run: rows[0]!, outline: rows[0]!.outline, statuses };
+  if (first === undefined) throw new Refusal('not_found', `Run ${run_id} has no plan ${plan_version}.`);
+  const statuses = new Map([first, ...rest].map(({ id, status }) => [id, status]));
+  return { run: first, outline: first.outline, statuses };
 }
 
 /** Ends pending steps as skipped, also those that are left over from an older attempt of their run. */

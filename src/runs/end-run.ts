@@ -22,7 +22,7 @@ const STEP_REASONS: Record<Ending['status'], string> = {
  * A run that is over already stays as it is.
  * @param execution Temporal's run id of who ends it
  * @returns how the run stands now.
- * @throws Refusal `superseded`; NewExecution
+ * @throws Refusal `superseded`, `not_found`; NewExecution
  */
 export async function endRun(
   db: Records,
@@ -56,7 +56,8 @@ async function readRun(tx: Tx, run_id: string): Promise<RunToEnd> {
     'select status, attempt, execution, past_executions from runs where id = $1',
     [run_id],
   );
-  return run!;
+  if (run === undefined) throw new Refusal('not_found', `There is no run ${run_id}.`);
+  return run;
 }
 
 async function end(

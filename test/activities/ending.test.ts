@@ -7,11 +7,13 @@ import { writeAnswer } from '../../src/activities/write-answer';
 import type { Ending } from '../../src/contracts/ending';
 import { Interrupted } from '../../src/contracts/interrupted';
 import { Refusal } from '../../src/contracts/refusal';
+import { lockStep } from '../../src/db/steps';
+import { append } from '../../src/events/append';
 import { cancelRun } from '../../src/runs/cancel';
 import { ECHO, depsWith, plannedRun, pure, stepOf, use, AROUND } from '../support/activities';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { atOnce, fakeJudge, fakePlanner, fakeWorkflows, fakeWriter } from '../support/fakes';
-import { blocked, eventsOf, gate, newRun, reopen, rowOf, typesOf } from '../support/runs';
+import { blocked, eventsOf, fact, gate, newRun, reopen, rowOf, typesOf } from '../support/runs';
 
 let test_db: TestDatabase;
 beforeAll(async () => void (test_db = await createTestDatabase()));
@@ -317,6 +319,27 @@ describe('ending a run', () => {
     await Promise.all([holder, failing, ending]);
     expect((await typesOf(test_db.db, run_id)).slice(-4)).toEqual([
       ...['step.started one', 'step.failed one', 'step.skipped two', 'run.timed_out'],
+    ]);
+  });
+
+  test('waits for a step that is being stored, and does not hold up what is told of it', async () => {
+    const deps = depsWith(test_db.db, [ECHO]);
+    const run_id = await plannedRun(deps, [STEPS[0]!]);
+    const { opened, open } = gate();
+    const held = gate();
+    const storing = test_db.db.transaction(async (tx) => {
+      await lockStep(tx, { ...ref(run_id), step_id: 'one' });
+      held.open();
+      await opened;
+      await append(tx, run_id, { attempt: 1, events: [fact('stored')] });
+    });
+    await held.opened;
+    const ending = endRun(test_db.db, { run_id, ending: TIMED_OUT }, 'e');
+    await blocked(test_db.owner, 1);
+    open();
+    await Promise.all([storing, ending]);
+    expect((await typesOf(test_db.db, run_id)).slice(-3)).toEqual([
+      ...['step.skipped', 'step.cancelled one', 'run.timed_out'],
     ]);
   });
 

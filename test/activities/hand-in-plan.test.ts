@@ -3,7 +3,7 @@ import { cancelRun } from '../../src/runs/cancel';
 import { ECHO, depsWith, plannedRun, stepOf } from '../support/activities';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { fakeWorkflows } from '../support/fakes';
-import { eventsOf, rowOf, typesOf } from '../support/runs';
+import { eventsOf, reopen, rowOf, typesOf } from '../support/runs';
 
 let test_db: TestDatabase;
 beforeAll(async () => void (test_db = await createTestDatabase()));
@@ -32,6 +32,17 @@ describe('handing a plan in', () => {
     const events = await eventsOf(test_db.db, run_id);
     expect(await handInPlan(deps, ref, 'e')).toEqual({ wish: null });
     expect(await eventsOf(test_db.db, run_id)).toEqual(events);
+  });
+
+  test('that was reset is done again', async () => {
+    const { deps, run_id, ref } = await planned();
+    await handInPlan(deps, ref, 'e');
+    const execution = await reopen(test_db.db, run_id);
+    expect(await handInPlan(deps, ref, execution)).toEqual({ wish: null });
+    expect((await typesOf(test_db.db, run_id)).slice(-4)).toEqual([
+      ...['run.reopened', 'step.skipped one', 'step.skipped two', 'run.completed'],
+    ]);
+    expect(await stepOf(test_db.db, run_id, 'two')).toMatchObject({ status: 'skipped', attempt: 2 });
   });
 
   test('leaves a run that is being cancelled to its end', async () => {

@@ -8,6 +8,7 @@ import { writeAnswer } from '../../src/activities/write-answer';
 import type { Ending } from '../../src/contracts/ending';
 import { Refusal } from '../../src/contracts/refusal';
 import type { ActivityDeps } from '../../src/activities';
+import { deleteRun, lockRun } from '../../src/db/runs';
 import { cancelRun } from '../../src/runs/cancel';
 import { endRun } from '../../src/runs/end-run';
 import { inExecution } from '../../src/runs/reopen';
@@ -15,7 +16,7 @@ import { AROUND, ECHO, NEVER, depsWith, outside, plannedRun, pure, stepOf, use }
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { fakeWorkflows, fakeWriter } from '../support/fakes';
 import { withMinds } from '../support/minds';
-import { eventsOf, gate, newRun, reopen, rowOf, typesOf } from '../support/runs';
+import { blocked, eventsOf, gate, newRun, reopen, rowOf, typesOf } from '../support/runs';
 
 let test_db: TestDatabase;
 beforeAll(async () => void (test_db = await createTestDatabase()));
@@ -113,7 +114,20 @@ describe('the first activity of a new execution', () => {
       ids.map((id) => ({ id, tool: 'echo' })),
     );
     await end(run_id, TIMED_OUT);
-    const results = await Promise.all(ids.map((id) => useIn(deps, 'e2', run_id, id)));
+    // Holds the row of the run until all of them have seen that their execution is new.
+    const { opened, open } = gate();
+    const held = gate();
+    const holder = test_db.db.transaction(async (tx) => {
+      await lockRun(tx, run_id);
+      held.open();
+      await opened;
+    });
+    await held.opened;
+    const using = ids.map((id) => useIn(deps, 'e2', run_id, id));
+    await blocked(test_db.owner, ids.length);
+    open();
+    await holder;
+    const results = await Promise.all(using);
     expect(results.map(({ status }) => status)).toEqual(ids.map(() => 'completed'));
     expect((await typesOf(test_db.db, run_id)).filter((type) => type === 'run.reopened')).toHaveLength(1);
     expect(await rowOf(test_db.db, run_id)).toMatchObject({ attempt: 2, past_executions: ['e'] });
@@ -249,6 +263,23 @@ describe('an execution from before a reset', () => {
     const before = [await rowOf(test_db.db, run_id), await eventsOf(test_db.db, run_id)];
     await expect(act(deps, run_id)).rejects.toMatchObject({ code: 'superseded' });
     expect([await rowOf(test_db.db, run_id), await eventsOf(test_db.db, run_id)]).toEqual(before);
+  });
+});
+
+describe('a run that was removed', () => {
+  test.each<[string, (deps: ActivityDeps, run_id: string) => Promise<unknown>]>([
+    ['draftPlan', (deps, run_id) => draftPlan(deps, { run_id, round: 1 }, 'e2')],
+    ['useTool', (deps, run_id) => useIn(deps, 'e2', run_id, 'one')],
+    ['writeAnswer', (deps, run_id) => writeAnswer(deps, refOf(run_id), 'e2')],
+    ['handInPlan', (deps, run_id) => handInPlan(deps, refOf(run_id), 'e2')],
+    ['readWishes', (deps, run_id) => readWishes(deps, { run_id }, 'e2')],
+    ['endRun', (_, run_id) => end(run_id, TIMED_OUT, 'e2')],
+  ])('is not there for a reset of its workflow either, which ends: %s', async (_, act) => {
+    const deps = depsWith(test_db.db, [ECHO]);
+    const run_id = await plannedRun(deps, [{ id: 'one', tool: 'echo' }]);
+    await end(run_id, TIMED_OUT);
+    await test_db.db.transaction((tx) => deleteRun(tx, 'tenant', run_id, null));
+    await expect(act(deps, run_id)).rejects.toMatchObject({ code: 'not_found' });
   });
 });
 

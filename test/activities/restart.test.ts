@@ -7,7 +7,16 @@ import { createTemplateAnswer } from '../../src/planning/template-answer';
 import type { Asked } from '../../src/runs/rerun';
 import { foreseeRerun } from '../../src/runs/restart';
 import type { Tool, ToolContext } from '../../src/tools/tool';
-import { depsWith, outside, plannedRun, pure, start, stepOf, type ShortStep } from '../support/activities';
+import {
+  AROUND,
+  depsWith,
+  outside,
+  plannedRun,
+  pure,
+  start,
+  stepOf,
+  type ShortStep,
+} from '../support/activities';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { RESTART, playOut, repeat, rerunDeps, submission } from '../support/reruns';
 import { eventsOf, rowOf } from '../support/runs';
@@ -313,10 +322,10 @@ describe('the effects of a run that is repeated', () => {
     const deps = depsWith(test_db.db, [send], { writer: createTemplateAnswer() });
     const run_id = await plannedRun(deps, [{ id: 'mail', tool: 'send', input: {} }]);
     expect(await start(deps, run_id, 'mail')).toMatchObject({ status: 'waiting' });
-    await endRun(deps.db, { run_id, ending: { status: 'cancelled', by: 'temporal' } }, 'e');
+    await endRun(deps.db, { run_id, ending: { status: 'cancelled', by: 'temporal' } }, AROUND.execution);
     for (const asked of [RESTART, { type: 'fork', from: 'mail', step_input: { to: 'ann' } } as const]) {
       const { id } = await repeat(deps, run_id, asked);
-      await draftPlan(deps, { run_id: id, round: 1 }, 'e');
+      await draftPlan(deps, { run_id: id, round: 1 }, AROUND.execution);
       expect(await start(deps, id, 'mail')).toMatchObject({ status: 'waiting' });
     }
     expect(hits).toBe(1);

@@ -116,6 +116,7 @@ describe('POST /v1/runs/{id}/fork', () => {
       [{ at: 'start', step_input: {} }, 'invalid_request', '/step_input'],
       [{ at: 'two', step_input: {}, plan: { steps: [two] } }, 'invalid_request', '/step_input'],
       [{ at: 'two', model: 'huge' }, 'invalid_request', '/model'],
+      [{ at: 'two', model: 'small' }, 'invalid_request', '/model'], // there is none
       [{ at: 'nine', step_input: { expression: '1' } }, 'unknown_step', '/at'],
       [{ at: 'two', step_input: { expression: true } }, 'invalid_plan', '/step_input/expression'],
       [{ at: 'two', step_input: { expression: '{two.value}' } }, 'invalid_plan', '/plan/steps/1'],

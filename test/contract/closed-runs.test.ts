@@ -69,6 +69,7 @@ describe('runs whose workflows were closed from outside', () => {
     await runs.look(later(2));
     expect(closed.described).toEqual([run_id]);
     expect(await statusOf(run_id)).toBe('running');
+    expect(faults).toEqual([]);
   });
 
   test('are left alone where a Reset came between the look at Temporal and the one at the run', async () => {

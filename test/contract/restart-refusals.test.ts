@@ -88,6 +88,24 @@ describe('what is wrong', () => {
   });
 });
 
+test('a run that is removed at the moment it is restarted is either taken over whole or not there', async () => {
+  const olds: string[] = [];
+  // One after another: which steps are broken is the same for all runs of the test.
+  for (let n = 0; n < 10; n += 1) olds.push(await failedRun());
+  const settled = await Promise.all(
+    olds.map(async (old, at) => {
+      const remove = () => test_db.db.transaction((tx) => deleteRun(tx, 'tenant', old, null));
+      const both = at % 2 === 0 ? [ask(old, RESTART), remove()] : [remove(), ask(old, RESTART)];
+      const results = await Promise.allSettled(both);
+      return at % 2 === 0 ? results[0]! : results[1]!;
+    }),
+  );
+  for (const result of settled) {
+    if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'not_found' });
+    else expect(result.value).toMatchObject({ run: { steps_total: 3, steps_done: 2 } });
+  }
+});
+
 describe('the key of a restart', () => {
   const keyed = { idempotency_key: 'again' };
   test('makes one run of fifty restarts at once', async () => {

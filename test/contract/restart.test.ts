@@ -1,12 +1,14 @@
 import { draftPlan } from '../../src/activities/draft-plan';
 import { handInPlan } from '../../src/activities/hand-in-plan';
 import { endRun } from '../../src/runs/end-run';
+import type { CommittedFacts } from '../../src/contracts/fact';
 import type { RunEvent } from '../../src/contracts/event';
 import type { Step } from '../../src/contracts/plan';
+import { openDatabase } from '../../src/db/database';
 import { cancelRun } from '../../src/runs/cancel';
 import type { Asked } from '../../src/runs/rerun';
 import { foreseeRerun } from '../../src/runs/restart';
-import { plannedRun, stepOf } from '../support/activities';
+import { AROUND, plannedRun, stepOf } from '../support/activities';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { fakePlanner, fakeWorkflows } from '../support/fakes';
 import {
@@ -34,6 +36,7 @@ const deps = () => world.deps;
 const failedRun = () => world.failedRun();
 const ask = (...args: Parameters<typeof world.ask>) => world.ask(...args);
 const runs = async () => (await test_db.db.query('select 1 from runs')).length;
+const from = (id: string): Asked => ({ type: 'restart', from: id });
 const dataOf = (events: RunEvent[], type: RunEvent['type']) =>
   events.find((event) => event.type === type)!.data;
 
@@ -112,9 +115,25 @@ describe('a restarted run', () => {
     });
   });
 
+  test('is heard of by those who watch, once it is committed; what it took over is no news', async () => {
+    const heard: string[] = [];
+    const onFacts = ({ run_id, facts }: CommittedFacts) =>
+      void heard.push(...facts.map(({ type }) => `${type} ${run_id}`));
+    const watched = openDatabase({ url: test_db.url, pool: 1, name: 'watched', onFacts });
+    const old = await failedRun();
+    const { run } = await ask(old, RESTART, {}, { records: watched });
+    await expect(ask(old, from('nine'), {}, { records: watched })).rejects.toMatchObject({
+      code: 'unknown_step',
+    });
+    await watched.close();
+    expect(heard).toEqual([`run.created ${run.id}`, `plan.created ${run.id}`]);
+  });
+
   test('says that it has begun when a worker takes it, once, and asks nobody for a plan', async () => {
     const { run } = await ask(await failedRun(), RESTART);
-    const drafts = await Promise.all([1, 2].map(() => draftPlan(deps(), { run_id: run.id, round: 1 }, 'e1')));
+    const drafts = await Promise.all(
+      [1, 2].map(() => draftPlan(deps(), { run_id: run.id, round: 1 }, AROUND.execution)),
+    );
     expect(drafts[1]).toEqual(drafts[0]);
     expect(drafts[0]).toMatchObject({
       status: 'drafted',
@@ -131,7 +150,7 @@ describe('a restarted run', () => {
     expect(await rowOf(test_db.db, run.id)).toMatchObject({
       status: 'running',
       phase: 'executing',
-      execution: 'e1',
+      execution: AROUND.execution,
       started_at: expect.any(Date),
     });
     expect((await typesOf(test_db.db, run.id)).filter((type) => type === 'run.status')).toHaveLength(1);
@@ -142,7 +161,7 @@ describe('a restarted run', () => {
     const wish = { tenant: 'tenant', run_id: run.id, reason: null, actor: 'key_1', now: new Date() };
     const workflows = fakeWorkflows();
     await cancelRun({ records: test_db.db, workflows, onNotWoken: () => undefined }, wish);
-    await expect(draftPlan(deps(), { run_id: run.id, round: 1 }, 'e')).rejects.toMatchObject({
+    await expect(draftPlan(deps(), { run_id: run.id, round: 1 }, AROUND.execution)).rejects.toMatchObject({
       code: 'run_over',
     });
     expect(await rowOf(test_db.db, run.id)).toMatchObject({ status: 'cancelled', started_at: null });
@@ -189,11 +208,11 @@ describe('a restarted run', () => {
     const planner = fakePlanner({ kind: 'not_understood', detail: 'What?' }, { kind: 'plan', steps: PLAN });
     const planning = { ...deps(), planner };
     const run_id = await newRun(test_db.db);
-    await expect(draftPlan(planning, { run_id, round: 1 }, 'e')).rejects.toMatchObject({
+    await expect(draftPlan(planning, { run_id, round: 1 }, AROUND.execution)).rejects.toMatchObject({
       code: 'goal_not_understood',
     });
     const failure = { code: 'goal_not_understood', message: 'What?' } as const;
-    await endRun(planning.db, { run_id, ending: { status: 'failed', failure } }, 'e');
+    await endRun(planning.db, { run_id, ending: { status: 'failed', failure } }, AROUND.execution);
     await expect(ask(run_id, { type: 'restart', from: 'one' })).rejects.toMatchObject({
       code: 'unknown_step',
     });
@@ -201,20 +220,24 @@ describe('a restarted run', () => {
     expect(foreseen).toMatchObject({ planning: 'again', steps: [], missing: [] });
     const { run } = await ask(run_id, RESTART);
     expect(run).toMatchObject({ plan_version: null, rounds: 0, steps_total: 0 });
-    expect(await draftPlan(planning, { run_id: run.id, round: 1 }, 'e')).toMatchObject({ to_judge: true });
+    expect(await draftPlan(planning, { run_id: run.id, round: 1 }, AROUND.execution)).toMatchObject({
+      to_judge: true,
+    });
   });
 
   test('of a run that was asked for its plan alone has all of its steps to run', async () => {
     const run_id = await plannedRun(deps(), PLAN, { rules: { ...LIMITS, mode: 'plan_only' } });
-    await handInPlan(deps(), { run_id, plan_version: 1 }, 'e');
+    await handInPlan(deps(), { run_id, plan_version: 1 }, AROUND.execution);
     const { steps } = await foreseeRerun(rerunDeps(deps()), submission(run_id, RESTART));
     expect(steps.map(({ action, because }) => `${action} ${because}`)).toEqual(
       Array(3).fill('run not_completed'),
     );
     const { run } = await ask(run_id, RESTART);
-    expect(await draftPlan(deps(), { run_id: run.id, round: 1 }, 'e')).toMatchObject({ status: 'drafted' });
+    expect(await draftPlan(deps(), { run_id: run.id, round: 1 }, AROUND.execution)).toMatchObject({
+      status: 'drafted',
+    });
     expect(await rowOf(test_db.db, run.id)).toMatchObject({ status: 'running', phase: 'planning' });
-    await handInPlan(deps(), { run_id: run.id, plan_version: 1 }, 'e');
+    await handInPlan(deps(), { run_id: run.id, plan_version: 1 }, AROUND.execution);
     expect(await rowOf(test_db.db, run.id)).toMatchObject({ status: 'completed' });
   });
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils';
 import { version } from '../../package.json';
-import type { SubmitRun } from '../../src/contracts/run';
+import type { Run, SubmitRun } from '../../src/contracts/run';
 import { servers } from '../support/database';
 import { eventually } from '../support/eventually';
 import setUp from '../support/global-setup';
@@ -22,6 +22,8 @@ interface Scenario {
   name: string;
   body: SubmitRun;
   during?: (system: System, run_id: string) => Promise<unknown>;
+  /** Repeats the run once it has ended. @returns the run that is recorded in its place */
+  repeat?: (system: System, run_id: string) => Promise<Run>;
 }
 
 const wait = (id: string, ms: number, needs?: string[]) => ({
@@ -74,6 +76,23 @@ const SCENARIOS: Scenario[] = [
       await system.request(`/v1/runs/${id}/cancel`, { method: 'POST', body: '{}' });
     },
   },
+  {
+    name: 'restarted',
+    body: {
+      goal: 'divide',
+      plan: {
+        steps: [
+          wait('a', 10),
+          { id: 'bad', tool: 'calculator', input: { expression: '1/0' }, needs: ['a'] },
+          wait('b', 10, ['bad']),
+        ],
+      },
+    },
+    async repeat(system, id) {
+      const body = JSON.stringify({ at: 'bad', step_input: { expression: '1/2' } });
+      return (await (await system.request(`/v1/runs/${id}/fork`, { method: 'POST', body })).json()) as Run;
+    },
+  },
 ];
 
 const PLANTED: Scenario = { name: 'plan-rejected', body: { goal: 'list my todos' } };
@@ -105,10 +124,15 @@ async function withSystem(options: SystemOptions, scenarios: Scenario[], client:
   await system.stop();
 }
 
-async function record(system: System, client: Client, { name, body, during }: Scenario): Promise<void> {
-  const run = await system.submit(body);
+async function record(system: System, client: Client, scenario: Scenario): Promise<void> {
+  const { name, body, during, repeat } = scenario;
+  let run = await system.submit(body);
   await during?.(system, run.id);
   await system.ended(run.id);
+  if (repeat !== undefined) {
+    run = await repeat(system, run.id);
+    await system.ended(run.id);
+  }
   const handle = client.workflow.getHandle(run.id);
   await handle.result().catch(() => undefined); // how it closes is part of the history
   const file = join(FOLDER, `${version}-${name}.json`);

@@ -11,7 +11,7 @@ import { createTemplateAnswer } from '../../src/planning/template-answer';
 import type { Asked } from '../../src/runs/rerun';
 import { foreseeRerun, rerun, type RerunDeps, type RerunSubmission } from '../../src/runs/restart';
 import { isDone, isStuck, startable, stopsRun } from '../../src/workflows/schedule';
-import { depsWith, plannedRun, pure, start } from './activities';
+import { AROUND, depsWith, plannedRun, pure, start } from './activities';
 import { RULES } from './runs';
 
 /** What a restart needs, with the tools of the activities; nothing is started. */
@@ -43,7 +43,7 @@ export async function repeat(deps: ActivityDeps, run_id: string, asked: Asked): 
 
 /** Carries a run out from where it stands, one step after another, as its workflow would. @returns how it ended */
 export async function playOut(deps: ActivityDeps, run_id: string): Promise<'completed' | 'failed'> {
-  const draft = await draftPlan(deps, { run_id, round: 1 }, 'e');
+  const draft = await draftPlan(deps, { run_id, round: 1 }, AROUND.execution);
   if (draft.status !== 'drafted' || draft.to_judge) throw new Error('No plan that may be carried out.');
   const { outline } = draft;
   const ended = new Map<string, StepResult['status']>(
@@ -59,10 +59,10 @@ export async function playOut(deps: ActivityDeps, run_id: string): Promise<'comp
     for (const skipped of result.skipped) ended.set(skipped, 'skipped');
     if (!stopsRun(outline, result)) continue;
     const failure = { code: 'step_failed', message: 'A step failed.', step_id: id } as const;
-    await endRun(deps.db, { run_id, ending: { status: 'failed', failure } }, 'e');
+    await endRun(deps.db, { run_id, ending: { status: 'failed', failure } }, AROUND.execution);
     return 'failed';
   }
-  await writeAnswer(deps, { run_id, plan_version: outline.plan_version }, 'e');
+  await writeAnswer(deps, { run_id, plan_version: outline.plan_version }, AROUND.execution);
   return 'completed';
 }
 

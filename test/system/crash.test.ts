@@ -1,3 +1,4 @@
+import type { Run } from '../../src/contracts/run';
 import type { Step } from '../../src/contracts/plan';
 import { eventually } from '../support/eventually';
 import { startSystem, type System } from '../support/stack';
@@ -29,6 +30,34 @@ describe('A worker killed with -9', () => {
     });
     const todos = await system.database.db.query(
       `select text from todos where "user" = 'crash' order by position`,
+    );
+    expect(todos).toEqual([{ text: 'before the crash' }, { text: 'attempt 2' }]);
+  });
+
+  test('in a slow step of a repeated run: what was taken over stays so, effects once, events 1..n', async () => {
+    const steps: Step[] = [
+      { id: 'before', tool: 'todo.add', input: { text: 'before the crash' } },
+      { id: 'half', tool: 'calculator', input: { expression: '1 / 0' }, needs: ['before'] },
+      { id: 'hang', tool: 'test.hang_once', input: {}, needs: ['half'] },
+      { id: 'after', tool: 'todo.add', input: { text: 'attempt {hang.attempt}' } },
+    ];
+    const first = await system.submit({ goal: 'survive', user: 'repeated', plan: { steps } });
+    expect(await system.ended(first.id)).toMatchObject({ status: 'failed' });
+    const reply = await system.request(`/v1/runs/${first.id}/fork`, {
+      method: 'POST',
+      body: JSON.stringify({ at: 'half', step_input: { expression: '1 / 2' } }),
+    });
+    const { id } = (await reply.json()) as Run;
+    await eventually(async () =>
+      (await system.events(id)).some(({ type, step_id }) => type === 'step.started' && step_id === 'hang'),
+    );
+    await system.worker.kill();
+    system.worker = await system.startWorker();
+    expect(await system.ended(id)).toMatchObject({ status: 'completed' });
+    const events = await system.events(id);
+    expect(events.map(({ seq }) => seq)).toEqual(events.map((_, i) => i + 1));
+    const todos = await system.database.db.query(
+      `select text from todos where "user" = 'repeated' order by position`,
     );
     expect(todos).toEqual([{ text: 'before the crash' }, { text: 'attempt 2' }]);
   });

@@ -241,6 +241,27 @@ describe('The story of a run', () => {
     expect(await closing(run.result())).toBeNull();
   });
 
+  test('tells a slow step which others have ended without an output', async () => {
+    const run = await stage.begin(
+      {
+        ...drafted(
+          step('lost', { lane: 'tools', on_failure: 'continue' }),
+          ...['done', 'last'].map((id) => step(id, { lane: 'tools' })),
+        ),
+        useTool: (ref: StepRef) =>
+          ref.step_id === 'lost' ? { ...completed(ref), status: 'failed' } : completed(ref),
+      },
+      { rules: { max_parallel_steps: 1 } },
+    );
+    expect(await closing(run.result())).toBeNull();
+    const used = stage.calls.filter(({ name }) => name === 'useTool').map(({ input }) => input);
+    expect(used.map(({ step_id, lost }) => [step_id, lost])).toEqual([
+      ['lost', undefined],
+      ['done', ['lost']],
+      ['last', ['lost']],
+    ]);
+  });
+
   test('closes as the record says when the run was over already', async () => {
     const run = await stage.begin({
       draftPlan: () => {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ForkRun, Rerun, RestartRun } from '../../contracts/restart';
+import { Refusal } from '../../contracts/refusal';
 import { Run } from '../../contracts/run';
 import type { Asked } from '../../runs/rerun';
 import { foreseeRerun, rerun, type RerunDeps } from '../../runs/restart';
@@ -70,6 +71,7 @@ async function repeat(
   { req, res, query, caller, records }: Exchange<z.output<typeof Query>, unknown>,
   asked: Asked,
 ): Promise<void> {
+  if (asked.model !== undefined) requireModels(deps);
   const { starts, rules, settings, checkInput, context } = deps;
   const ground: RerunDeps = {
     records,
@@ -94,4 +96,13 @@ async function repeat(
   if (replayed) res.setHeader('Idempotent-Replayed', 'true');
   const view = runView(run, settings);
   res.status(201).setHeader('Location', view.urls.self).json(view);
+}
+
+/** @throws Refusal `invalid_request` where no model is configured: a tier would be passed over in silence. */
+function requireModels({ forecastAnswer }: ApiDeps): void {
+  if (forecastAnswer('') !== null) return;
+  const detail = 'cannot be chosen: no language model is configured here';
+  throw new Refusal('invalid_request', `/model: ${detail}`, [
+    { pointer: '/model', code: 'no_models', detail },
+  ]);
 }
