@@ -105,6 +105,8 @@ export async function startSystem({
     LONGHAUL_DEVELOPMENT_KEY: KEY,
     LONGHAUL_TOOL_PACKS: join(__dirname, 'tool-pack.ts'),
     LONGHAUL_SHUTDOWN_GRACE_S: '2',
+    // How busy the machine is, is no matter of these tests.
+    LONGHAUL_SHED_LAG_MS: '60000',
     PORT: String(port),
     ...settings,
   };
