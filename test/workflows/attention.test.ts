@@ -35,11 +35,9 @@ describe('A run with a step that only a person can say something of', () => {
     waiting.clear();
     await stage.look(run);
     await run.result();
-    expect(stage.calls.filter(({ name }) => name === 'useTool').map(({ input }) => input.step_id)).toEqual([
-      'ask',
-      'other',
-      'ask',
-    ]);
+    const used = stage.calls.filter(({ name }) => name === 'useTool').map(({ input }) => input.step_id);
+    // The first two begin together, and either may come first.
+    expect([used.slice(0, 2).sort(), used.slice(2)]).toEqual([['ask', 'other'], ['ask']]);
     expect(stage.names().slice(-2)).toEqual(['carryOutInstantly', 'writeAnswer']);
   });
 
