@@ -2,7 +2,7 @@ import { appendFileSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /*
- * A small shop as a pack of tools: what README.md beside this file breaks, mends and changes. One of the three tools has a bug.
+ * A small shop as a pack of tools: what the README breaks, mends and changes. One of the three tools has a bug.
  */
 
 /** Every call leaves a line here, so that you see what was called, and what was not. */
