@@ -34,10 +34,10 @@ export async function callOutside(
     const failed = failedTry(call, tool, thrown);
     if (effect === null || tool.effect !== 'unsafe') throw failed;
     if (failed.nothingDone) {
-      await noteNotDone(deps.db, effect.key, effect.fence);
+      await noteNotDone(deps.db, effect);
       throw failed;
     }
-    await noteUnknown(deps.db, effect.key, effect.fence);
+    await noteUnknown(deps.db, effect);
     return askPerson(deps, { ...start, fence: effect.fence }, unknown(failed.failure));
   }
   deps.crashPoint('after_tool');
@@ -70,8 +70,7 @@ async function kept(
   returned: unknown,
 ): Promise<unknown> {
   const checked = checkedOutput(deps, start, tool, returned);
-  if (effect !== null)
-    await noteDone(deps.db, effect.key, effect.fence, checked.ok ? { output: checked.output } : {});
+  if (effect !== null) await noteDone(deps.db, effect, checked.ok ? { output: checked.output } : {});
   if (checked.ok) return checked.output;
   const failure = { ...failureOf(checked.refusal), step_id: start.ref.step_id };
   throw new FailedTry(failure, { final: true, nothingDone: false });

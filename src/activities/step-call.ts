@@ -1,4 +1,5 @@
 import type { Failure } from '../contracts/failure';
+import type { Claimed } from '../db/effects';
 import type { Tool, ToolContext } from '../tools/tool';
 import { attemptOf, type Start } from './step-outcome';
 
@@ -9,7 +10,7 @@ export interface Call {
   input: Record<string, unknown>;
   idempotency_key: string;
   /** The effect it claims; null where its tool makes none outside of Postgres. */
-  effect: { key: string; fence: number } | null;
+  effect: Claimed | null;
   cancelled: AbortSignal;
 }
 

@@ -134,7 +134,7 @@ async function begin(
     case 'unknown':
       return settled(deps, ref, await askPerson(deps, start, cutOff(ref)));
     default: {
-      const effect = claim === null ? null : { key: wanted.key, fence: start.fence };
+      const effect = claim === null ? null : { ...wanted, fence: start.fence };
       return attempt(deps, { ...call, start, effect });
     }
   }
