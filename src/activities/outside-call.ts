@@ -1,4 +1,4 @@
-import { FAILURES, isRetryable, type Failure } from '../contracts/failure';
+import { FAILURES, isRetryable, type Failure, type FailureCode } from '../contracts/failure';
 import { Interrupted } from '../contracts/interrupted';
 import { Refusal } from '../contracts/refusal';
 import type { StepResult, WaitingStep } from '../contracts/step-result';
@@ -93,12 +93,22 @@ function checkedOutput(
   }
 }
 
+/** Failures after which another try may be of no use and which yet say nothing of the effect: the call had begun. */
+const LEAVE_OPEN: ReadonlySet<FailureCode> = new Set([
+  'tool_timeout',
+  'outcome_unknown',
+  'invalid_output',
+  'output_too_large',
+  'internal',
+]);
+
 /** What a tool means by what it threw: whether another try is of use, and whether it says that nothing was done. */
 function failedTry({ start }: Call, tool: OutsideTool, thrown: unknown): FailedTry {
   const failure = failureOf(thrown);
   const final = !isRetryable(failure.code) || isNamed(tool, thrown);
   const not_done = property(thrown, 'not_done') === true;
-  return new FailedTry({ ...failure, step_id: start.ref.step_id }, { final, nothingDone: not_done || final });
+  const nothingDone = not_done || (final && !LEAVE_OPEN.has(failure.code));
+  return new FailedTry({ ...failure, step_id: start.ref.step_id }, { final, nothingDone });
 }
 
 function isNamed({ non_retryable = [] }: OutsideTool, thrown: unknown): boolean {

@@ -180,6 +180,26 @@ describe('An unsafe tool', () => {
     expect(await effectsOf(run_id)).toEqual([]); // a restart may call it
   });
 
+  test.each(['outcome_unknown', 'invalid_output', 'internal'])(
+    'that ends by the code %s, which says nothing of its effect, asks a person',
+    async (code) => {
+      const { deps } = recorded('unsafe', [
+        () => Promise.reject(Object.assign(new Error('what?'), { code })),
+      ]);
+      const run_id = await plannedRun(deps, [SEND]);
+      expect(await start(deps, run_id, 'send')).toMatchObject({ status: 'waiting' });
+      expect(await effectsOf(run_id)).toMatchObject([{ status: 'unknown' }]);
+    },
+  );
+
+  test('that does not end in time asks a person, also where it declares that another try is of no use then', async () => {
+    const hang = () => new Promise(() => undefined);
+    const { deps } = recorded('unsafe', [hang], { timeout_s: 0.01, non_retryable: ['tool_timeout'] });
+    const run_id = await plannedRun(deps, [SEND]);
+    expect(await start(deps, run_id, 'send')).toMatchObject({ status: 'waiting' });
+    expect(await effectsOf(run_id)).toMatchObject([{ status: 'unknown' }]);
+  });
+
   test('whose output cannot be kept has taken effect all the same', async () => {
     const { deps } = recorded('unsafe', [() => Promise.resolve({ much: 'x'.repeat(5_000) })]);
     const run_id = await plannedRun(deps, [SEND]);
