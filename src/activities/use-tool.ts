@@ -5,6 +5,7 @@ import { Refusal } from '../contracts/refusal';
 import { isTerminal } from '../contracts/run-status';
 import type { StepResult, WaitingStep } from '../contracts/step-result';
 import { claimEffect, effectKey, type Claim, type EffectRef } from '../db/effects';
+import { admit } from '../db/executions';
 import { lockStep, readSteps, takeFence, type StepRef, type StepRow } from '../db/steps';
 import type { Tx } from '../db/tx';
 import { isDatabaseError } from '../db/unavailable';
@@ -56,8 +57,12 @@ export async function useTool(
   ref: StepRef,
   around: Surroundings,
 ): Promise<StepResult | WaitingStep> {
-  const [step] = await readSteps(deps.db, ref.run_id, ref.plan_version, [ref.step_id]);
-  if (step.fence > 0) await closeAnswers(deps.db, ref);
+  let step = await stepOf(deps, ref);
+  if (step.fence > 0) {
+    admit(step, around.execution); // an older one would close answers that wake the newer one
+    await closeAnswers(deps.db, ref);
+    step = await stepOf(deps, ref); // as every answer that was closed has left it
+  }
   const tried = await tryStep(deps, ref, step, around);
   if (tried.status !== 'retrying') return tried;
   const { failure, pause_ms } = tried;
@@ -88,7 +93,11 @@ export async function tryStep(
   around: Surroundings,
 ): Promise<StepResult | WaitingStep | TryAgain> {
   const step = await takenUp(deps.db, ref, row, around);
-  if (hasOutcome(step.status) || step.status === 'waiting') return settled(deps, ref, null);
+  if (hasOutcome(step.status)) return settled(deps, ref, null);
+  if (step.status === 'waiting') {
+    const asking = await storedResult(deps.db, ref, null);
+    return asking ?? tryStep(deps, ref, await stepOf(deps, ref), around); // it was answered since it was read
+  }
   if (isTerminal(step.run_status)) throw new Refusal('run_over', 'The run has already ended.');
 
   const tool = deps.tools.get(step.tool, step.tool_version);
@@ -99,6 +108,11 @@ export async function tryStep(
     prepared.kind === 'skip' ? skip(tx, start, prepared.reason) : fail(tx, start, prepared.failure),
   );
   return settled(deps, ref, written);
+}
+
+async function stepOf({ db }: ActivityDeps, { run_id, plan_version, step_id }: StepRef): Promise<StepRow> {
+  const [step] = await readSteps(db, run_id, plan_version, [step_id]);
+  return step;
 }
 
 async function begin(
