@@ -1,4 +1,5 @@
 import type { Failure } from '../contracts/failure';
+import { Refusal } from '../contracts/refusal';
 import type { Claimed } from '../db/effects';
 import type { Tool, ToolContext } from '../tools/tool';
 import { attemptOf, type Start } from './step-outcome';
@@ -28,6 +29,16 @@ export class FailedTry extends Error {
     super(failure.message);
     this.final = final;
     this.nothingDone = nothingDone;
+  }
+}
+
+/**
+ * A newer start of the step is at work. Who is told so may still be the one that Temporal listens to, where the newer one was slow to begin:
+ * so it is no end of the step, and is asked about again.
+ */
+export class NewerStart extends Refusal {
+  constructor() {
+    super('superseded', 'A newer start of this step has taken over.');
   }
 }
 

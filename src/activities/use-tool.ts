@@ -17,7 +17,7 @@ import { askPerson } from './ask-person';
 import type { ActivityDeps } from './deps';
 import { callOutside } from './outside-call';
 import { prepareCall, type Prepared } from './prepare-call';
-import { contextOf, FailedTry, type Call } from './step-call';
+import { contextOf, FailedTry, NewerStart, type Call } from './step-call';
 import type { Surroundings } from './surroundings';
 import { takenUp } from './taken-up';
 import {
@@ -84,7 +84,7 @@ export async function useTool(
  *   transactional          the call, the checkpoint and the facts are one transaction under the lock of the step's row
  *
  * @param row as it was read
- * @throws Refusal `run_over`, `superseded`; Interrupted; NewExecution.
+ * @throws Refusal `run_over`, `superseded`; NewerStart; Interrupted; NewExecution.
  */
 export async function tryStep(
   deps: ActivityDeps,
@@ -219,7 +219,7 @@ function inside(
     );
     deps.crashPoint('after_tool');
     const written = await complete(tx, start, { output, duration_ms: Math.round(performance.now() - began) });
-    if (written === null) throw new Refusal('superseded', 'A newer start of this step has taken over.');
+    if (written === null) throw new NewerStart();
     return written;
   });
 }
@@ -259,13 +259,13 @@ async function failed(deps: ActivityDeps, start: Start, failure: Failure): Promi
   return settled(deps, start.ref, await deps.db.transaction((tx) => fail(tx, start, failure)));
 }
 
-/** What was written; where it was refused, the outcome that was there before. @throws Refusal `superseded` when a newer start is at work. */
+/** What was written; where it was refused, the outcome that was there before. @throws NewerStart */
 async function settled(
   deps: ActivityDeps,
   ref: StepRef,
   written: StepResult | WaitingStep | null,
 ): Promise<StepResult | WaitingStep> {
   const result = written ?? (await storedResult(deps.db, ref, null));
-  if (result === null) throw new Refusal('superseded', 'A newer start of this step has taken over.');
+  if (result === null) throw new NewerStart();
   return result;
 }
