@@ -1,9 +1,11 @@
 import { Client, type ClientConfig } from 'pg';
 import type { Database } from '../db/database';
 import { findUnstartedRuns, noteStarted, type RunRow } from '../db/runs';
+import { lockStepsOf } from '../db/steps';
 import { append } from '../events/append';
 import { ClosedRuns } from './closed-runs';
 import type { ClosedWorkflows } from './closed-workflows';
+import { endSteps } from './end-run';
 import type { RunWorkflows } from './run-workflows';
 
 /** Pause between two looks, milliseconds. */
@@ -108,18 +110,22 @@ export class Reconciler {
     if (started.length > 0) await noteStarted(this.deps.db, started);
   }
 
-  /** A run that waited for Temporal beyond its deadline ends in its row alone, as a queued one that is cancelled does. */
-  private async timeOut({ id, attempt, rules }: RunRow): Promise<void> {
+  /** A run that waited for Temporal beyond its deadline ends without a workflow, as a queued one that is cancelled does. */
+  private timeOut({ id, attempt, rules }: RunRow): Promise<unknown> {
     const limit = { kind: 'max_duration_s', value: rules.max_duration_s } as const;
-    await append(this.deps.db, id, {
-      attempt,
-      events: [{ key: 'ended', type: 'run.timed_out', data: { limit } }],
-      change: {
-        status: 'timed_out',
-        status_reason: 'It was not started in time.',
-        phase: null,
-        finished_at: new Date().toISOString(),
-      },
+    return this.deps.db.transaction(async (tx) => {
+      await lockStepsOf(tx, id);
+      const steps = await endSteps(tx, id, 'timed_out');
+      return append(tx, id, {
+        attempt,
+        events: [...steps, { key: 'ended', type: 'run.timed_out', data: { limit } }],
+        change: {
+          status: 'timed_out',
+          status_reason: 'It was not started in time.',
+          phase: null,
+          finished_at: new Date().toISOString(),
+        },
+      });
     });
   }
 
