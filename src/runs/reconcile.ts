@@ -14,6 +14,8 @@ const EVERY_MS = 1_000;
 const AT_ONCE = 100;
 /** Of them, handed over together: Temporal takes some hundred a second, and each has a second. */
 const TOGETHER = 25;
+/** Longest pause between two wake-ups for the same wish. */
+const LONGEST_PAUSE = '1 minute';
 /** Looks between two for workflows that were closed from outside. */
 const CLOSED_EVERY = 5;
 /** Looks between two clearings of expired idempotency keys and tickets. */
@@ -129,11 +131,13 @@ export class Reconciler {
     });
   }
 
+  /** Less and less often: every wake-up makes the history of its workflow longer, and an answer may wait for a worker for days. */
   private async repeatWishes(): Promise<void> {
     const open = await this.deps.db.query<{ id: string; run_id: string }>(
       `update wishes set looked_at = now() where id in (
          select id from wishes where closed_at is null and created_at < now() - interval '1 second'
-           and (looked_at is null or looked_at < now() - interval '2 seconds')
+           and (looked_at is null or looked_at < now()
+             - least(greatest((now() - created_at) / 4, interval '2 seconds'), interval '${LONGEST_PAUSE}'))
          order by created_at limit $1)
        returning id, run_id`,
       [AT_ONCE],

@@ -183,7 +183,7 @@ describe('the reconciler', () => {
   });
 
   test('repeats wishes until they are closed', async () => {
-    const run_id = await wished();
+    const run_id = await wished({ age: '4 seconds' });
     const closed = await wished({ closed: true });
     const fresh = await wished({ age: '-1 minute' });
     begin();
@@ -192,6 +192,17 @@ describe('the reconciler', () => {
     expect(new Set(workflows.woken)).toEqual(new Set([run_id]));
     expect(workflows.woken).not.toContain(closed);
     expect(workflows.woken).not.toContain(fresh);
+  });
+
+  test('repeats an old wish less often, so that no history grows without end', async () => {
+    const [rested, due] = [await wished({ age: '1 day' }), await wished({ age: '1 day' })];
+    const looked = (run_id: string, ago: string) =>
+      test_db.db.query('update wishes set looked_at = now() - $2::interval where run_id = $1', [run_id, ago]);
+    await looked(rested, '30 seconds');
+    await looked(due, '2 minutes');
+    begin();
+    await eventually(() => workflows.woken.includes(due));
+    expect(workflows.woken).not.toContain(rested);
   });
 
   test('ends runs whose workflows were closed from outside, and goes on where Temporal does not say which', async () => {
