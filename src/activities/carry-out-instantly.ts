@@ -60,7 +60,9 @@ async function useTools(deps: ActivityDeps, chain: Chain, around: Surroundings):
       return { ended, again: { step_id, pause_ms }, answered: false };
     }
     if (tried.status === 'waiting') throw new Error(`The instant step ${step.id} waits for a person.`);
-    ended.push(tried);
+    // What was stored before brings every skip of the plan along: told once they stay small, also where hundreds of steps failed.
+    const known = progressOf(chain, ended).ended;
+    ended.push({ ...tried, skipped: tried.skipped.filter((id) => !known.has(id)) });
     if (tried.wish !== null || stopsRun(outline, tried)) break;
   } while (performance.now() < until);
   return { ended, again: null, answered: false };

@@ -1,5 +1,4 @@
 import { FAILURES, isRetryable, type Failure, type FailureCode } from '../contracts/failure';
-import { Interrupted } from '../contracts/interrupted';
 import { Refusal } from '../contracts/refusal';
 import type { StepResult, WaitingStep } from '../contracts/step-result';
 import { noteDone, noteNotDone, noteUnknown } from '../db/effects';
@@ -11,7 +10,7 @@ import { contextOf, FailedTry, type Call } from './step-call';
 import { complete } from './step-outcome';
 import { StepProgress } from './step-progress';
 import { storable } from '../db/storable';
-import { failureOf } from './thrown';
+import { failureOf, isInterruption, propertyOf } from './thrown';
 
 /**
  * Calls a tool whose effects, if it has any, are made elsewhere, ahead of the statements that store what it gave. What is known of the
@@ -30,7 +29,7 @@ export async function callOutside(
   try {
     returned = await callOnce(deps, call, tool);
   } catch (thrown) {
-    if (thrown instanceof Interrupted) throw thrown;
+    if (isInterruption(thrown)) throw thrown;
     const failed = failedTry(call, tool, thrown);
     if (effect === null || tool.effect !== 'unsafe') throw failed;
     if (failed.nothingDone) {
@@ -53,8 +52,12 @@ async function callOnce(
 ): Promise<unknown> {
   const { ref, step, fence } = start;
   const progress = fence === null ? null : new StepProgress(db, { ref, attempt: step.attempt, fence });
+  // A copy: what the tool does to its input must not become the input that is stored.
   const call = (signal: AbortSignal) =>
-    tool.call(input, contextOf(start, { signal, idempotency_key, progress: progress?.report }));
+    tool.call(
+      structuredClone(input),
+      contextOf(start, { signal, idempotency_key, progress: progress?.report }),
+    );
   try {
     return await callTool(call, { timeout_s: tool.timeout_s, cancelled });
   } finally {
@@ -106,25 +109,16 @@ const LEAVE_OPEN: ReadonlySet<FailureCode> = new Set([
 function failedTry({ start }: Call, tool: OutsideTool, thrown: unknown): FailedTry {
   const failure = failureOf(thrown);
   const final = !isRetryable(failure.code) || isNamed(tool, thrown);
-  const not_done = property(thrown, 'not_done') === true;
+  const not_done = propertyOf(thrown, 'not_done') === true;
   const nothingDone = not_done || (final && !LEAVE_OPEN.has(failure.code));
   return new FailedTry({ ...failure, step_id: start.ref.step_id }, { final, nothingDone });
 }
 
 function isNamed({ non_retryable = [] }: OutsideTool, thrown: unknown): boolean {
   return ['name', 'code'].some((name) => {
-    const value = property(thrown, name);
+    const value = propertyOf(thrown, name);
     return typeof value === 'string' && non_retryable.includes(value);
   });
-}
-
-/** A property of what may be anything, also an object that throws when it is asked. */
-function property(thrown: unknown, name: string): unknown {
-  try {
-    return (thrown as Record<string, unknown> | null | undefined)?.[name];
-  } catch {
-    return undefined;
-  }
 }
 
 function unknown({ code, message, step_id }: Failure): Failure {

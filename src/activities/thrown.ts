@@ -1,22 +1,32 @@
 import { isFailureCode, type Failure } from '../contracts/failure';
-import { storableText } from '../db/storable';
+import { Interrupted } from '../contracts/interrupted';
+import { messageOf } from '../db/storable';
 
-/** Characters of a tool's message that are kept. */
-const MAX_MESSAGE = 2_000;
+// What a tool throws may be anything, also an object that throws when it is asked what it is.
 
 /**
- * The failure that a tool means by what it threw, which may be anything. It names its failure by a code of the table (`Refusal`,
- * of which a pack may bring a copy of its own, so the class is not asked); whatever else it throws is a `tool_error`.
+ * The failure that a tool means by what it threw. It names its failure by a code of the table (`Refusal`, of which a pack may bring a copy
+ * of its own, so the class is not asked); whatever else it throws is a `tool_error`.
  */
 export function failureOf(thrown: unknown): Failure {
-  const code = (thrown as { code?: unknown } | null | undefined)?.code;
+  const code = propertyOf(thrown, 'code');
   return { code: isFailureCode(code) ? code : 'tool_error', message: messageOf(thrown) };
 }
 
-function messageOf(thrown: unknown): string {
+/** A property of what was thrown; undefined where it has none, or does not let itself be asked. */
+export function propertyOf(thrown: unknown, name: string): unknown {
   try {
-    return storableText(String(thrown instanceof Error ? thrown.message : thrown).slice(0, MAX_MESSAGE));
+    return (thrown as Record<string, unknown> | null | undefined)?.[name];
   } catch {
-    return 'The tool threw what cannot be read.'; // an object without a text, or one that throws when it is asked
+    return undefined;
+  }
+}
+
+/** Whether the try was stopped, which says nothing about the tool. */
+export function isInterruption(thrown: unknown): boolean {
+  try {
+    return thrown instanceof Interrupted;
+  } catch {
+    return false; // a proxy that does not tell its prototype
   }
 }

@@ -14,6 +14,7 @@ import { createTelemetry, type Telemetry } from '../telemetry/telemetry';
 import { loadTools } from '../tools/load-tools';
 import type { Brain } from './brain';
 import { createWorker } from './create-worker';
+import { outliveTools } from './outlive-tools';
 import { freeLoopbackAddress, serveMetrics, type MetricsServer } from './serve-metrics';
 import { temporalLog } from './temporal-log';
 
@@ -28,6 +29,7 @@ export async function runWorkers(
   const tools = loadTools(config.LONGHAUL_TOOL_PACKS);
   const telemetry = createTelemetry({ ...config.log, name: 'worker', tools: tools.catalogue.names() });
   const { log, context } = telemetry;
+  outliveTools(log, context, () => process.exit(1));
   for (const warning of config.warnings) log.warn(warning);
   const metrics = await installRuntime(config, telemetry);
   const stop = stopRequest();

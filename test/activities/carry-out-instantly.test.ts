@@ -58,6 +58,21 @@ describe('instant work', () => {
     expect(calls).toBe(3);
   });
 
+  test('tells every skip once, also when it finds all of them stored', async () => {
+    const deps = depsWith(test_db.db, [
+      pure('failing', () => Promise.reject(new Error('no')), { max_attempts: 1 }),
+    ]);
+    const pairs = Array.from({ length: 8 }, (_, at): ShortStep[] => [
+      { id: `failing_${at}`, tool: 'failing', on_failure: 'continue' },
+      { id: `skipped_${at}`, tool: 'failing', needs: [`failing_${at}`] },
+    ]);
+    const run_id = await plannedRun(deps, pairs.flat());
+    const skips = (results: StepResults) => results.ended.flatMap(({ skipped }) => skipped).sort();
+    const skipped = pairs.map(([, dependant]) => dependant!.id);
+    expect(skips(await carryOut(deps, run_id))).toEqual(skipped);
+    expect(skips(await carryOut(deps, run_id))).toEqual(skipped);
+  });
+
   test('goes on from where the workflow stands', async () => {
     const deps = depsWith(test_db.db, [ECHO]);
     const run_id = await plannedRun(deps, DIAMOND);

@@ -21,7 +21,7 @@ const FOLDER = join(__dirname, 'histories');
 interface Scenario {
   name: string;
   body: SubmitRun;
-  during?: (system: System, run_id: string) => Promise<unknown>;
+  during?: (system: System, run_id: string, client: Client) => Promise<unknown>;
   /** Repeats the run once it has ended. @returns the run that is recorded in its place */
   repeat?: (system: System, run_id: string) => Promise<Run>;
 }
@@ -69,6 +69,11 @@ const SCENARIOS: Scenario[] = [
     body: { goal: 'wait', budget: { max_duration_s: 1 }, plan: { steps: [wait('w', 60_000)] } },
   },
   {
+    // Since it asks for its deadline once more when it is late.
+    name: 'late',
+    body: { goal: 'wait', budget: { max_duration_s: 1 }, plan: { steps: [wait('w', 60_000)] } },
+  },
+  {
     name: 'cancelled',
     body: { goal: 'wait', plan: { steps: [wait('w', 60_000)] } },
     async during(system, id) {
@@ -99,6 +104,25 @@ const PLANTED: Scenario = { name: 'plan-rejected', body: { goal: 'list my todos'
 /** A goal for models: the first plan is rejected, the second one carried out, a slow step in it. */
 const BY_MODELS: Scenario = { name: 'by-models', body: { goal: 'Hold on for a moment, please.' } };
 
+/** A call of which nobody hears how it ended, in a run that waits for a person longer than it may take by itself. */
+const ATTENTION: Scenario = {
+  name: 'attention',
+  body: {
+    goal: 'ask',
+    plan: { steps: [{ id: 'ask', tool: 'test.doubtful', input: {} }, wait('after', 10, ['ask'])] },
+    budget: { max_duration_s: 2 },
+  },
+  async during(system, id, client) {
+    await eventually(async () => (await system.get(id)).status === 'waiting');
+    await eventually(async () => {
+      const { events } = await client.workflow.getHandle(id).fetchHistory();
+      return events?.some(({ timerFiredEventAttributes }) => Boolean(timerFiredEventAttributes));
+    });
+    const body = JSON.stringify({ outcome: 'done', output: {}, reason: 'I saw it.' });
+    await system.request(`/v1/runs/${id}/steps/ask/resolve`, { method: 'POST', body });
+  },
+};
+
 /** What the models say. */
 function scripted(): (request: ProviderRequest) => Answer {
   let plans = 0;
@@ -127,7 +151,7 @@ async function withSystem(options: SystemOptions, scenarios: Scenario[], client:
 async function record(system: System, client: Client, scenario: Scenario): Promise<void> {
   const { name, body, during, repeat } = scenario;
   let run = await system.submit(body);
-  await during?.(system, run.id);
+  await during?.(system, run.id, client);
   await system.ended(run.id);
   if (repeat !== undefined) {
     run = await repeat(system, run.id);
@@ -155,6 +179,8 @@ async function main(): Promise<void> {
   const client = new Client({ connection });
   await withSystem({}, SCENARIOS, client);
   await withSystem({ worker: 'test/support/planted-worker.ts' }, [PLANTED], client);
+  const packs = ['tool-pack.ts', 'unsafe-pack.ts'].map((pack) => join(__dirname, '../support', pack));
+  await withSystem({ settings: { LONGHAUL_TOOL_PACKS: packs.join(',') } }, [ATTENTION], client);
   const provider = await scriptedProvider();
   provider.serve(scripted());
   const LONGHAUL_MODELS = JSON.stringify({ small: [{ model: 'm', base_url: provider.url }] });

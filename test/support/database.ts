@@ -40,20 +40,25 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   const template = url.pathname.slice(1);
   await administer(`create database ${name} template ${template}`);
   url.pathname = `/${name}`;
-  const db = openDatabase({ url: url.href, pool: 10, name: 'test' });
-  const owner = new Pool({ ...connectionOptions(url.href, 'test owner'), max: 2 });
+  return openTestDatabase(url.href, () => administer(`drop database ${name} with (force)`));
+}
+
+/** @param drop removes the database once nobody here is connected to it */
+export function openTestDatabase(url: string, drop: () => Promise<void>): TestDatabase {
+  const db = openDatabase({ url, pool: 10, name: 'test' });
+  const owner = new Pool({ ...connectionOptions(url, 'test owner'), max: 2 });
   // `end()` does not wait for the sockets: the forced drop may still end one, and an idle connection's loss nobody
   // listens to would fail whatever test runs then.
   owner.on('error', () => undefined);
   return {
-    url: url.href,
+    url,
     db,
     owner: {
       query: async <Row>(text: string, values?: unknown[]) => (await owner.query(text, values)).rows as Row[],
     },
     async drop() {
       await Promise.all([db.close(), owner.end()]);
-      await administer(`drop database ${name} with (force)`);
+      await drop();
     },
   };
 }

@@ -30,6 +30,8 @@ export interface ApiProgram extends Program {
 }
 
 export interface SystemOptions {
+  /** Instead of a copy of the template; dropped with the system. */
+  database?: TestDatabase;
   /** Settings beyond the usual ones. */
   settings?: Record<string, string>;
   /** Main file of the worker. */
@@ -55,7 +57,8 @@ export interface System {
   api: ApiProgram;
   /** Starts another one, on a free port unless told otherwise. */
   startApi(port?: number, settings?: Record<string, string>): Promise<ApiProgram>;
-  startWorker(): Promise<Program>;
+  /** Starts another one. @param settings over those of the system */
+  startWorker(settings?: Record<string, string>): Promise<Program>;
   request(path: string, init?: RequestInit): Promise<Response>;
   submit(body: SubmitRun, headers?: Record<string, string>): Promise<Run>;
   get(run_id: string): Promise<Run>;
@@ -82,8 +85,9 @@ export async function startSystem({
   logs,
   folder,
   worker: workerMain = 'src/workers/main.ts',
+  ...given
 }: SystemOptions = {}): Promise<System> {
-  const database = await createTestDatabase();
+  const database = given.database ?? (await createTestDatabase());
   const port = await freePort();
   const [host, temporal_port] = servers().temporal_address.split(':');
   const temporal = temporalBehindProxy
@@ -101,6 +105,8 @@ export async function startSystem({
     LONGHAUL_DEVELOPMENT_KEY: KEY,
     LONGHAUL_TOOL_PACKS: join(__dirname, 'tool-pack.ts'),
     LONGHAUL_SHUTDOWN_GRACE_S: '2',
+    // How busy the machine is, is no matter of these tests.
+    LONGHAUL_SHED_LAG_MS: '60000',
     PORT: String(port),
     ...settings,
   };
@@ -137,7 +143,7 @@ export async function startSystem({
     api,
     startApi: async (own, more) => startApi(own ?? (await freePort()), more),
     worker,
-    startWorker: () => start(workerMain),
+    startWorker: (more) => start(workerMain, more),
     request,
     get,
     async submit(body, headers = {}) {

@@ -18,10 +18,17 @@ export interface TcpProxyOptions {
   port: number | (() => number);
   /** Bytes after which the next connection is broken, counted towards the client; never when absent. */
   breakAfter?: () => number;
+  /** Of a new connection: whether the reply to what a client has just sent gets lost, and the connection with it. */
+  loseReplyTo?: () => (sent: Buffer) => boolean;
 }
 
 /** A wire that can be cut: passes bytes between clients on a port of 127.0.0.1 and a server. */
-export async function startTcpProxy({ host, port, breakAfter }: TcpProxyOptions): Promise<TcpProxy> {
+export async function startTcpProxy({
+  host,
+  port,
+  breakAfter,
+  loseReplyTo,
+}: TcpProxyOptions): Promise<TcpProxy> {
   const open = new Set<Socket>();
   let isCut = false;
   const server = createServer((client) => {
@@ -38,8 +45,12 @@ export async function startTcpProxy({ host, port, breakAfter }: TcpProxyOptions)
         other.destroy();
       });
     }
-    client.pipe(upstream);
     let left = breakAfter?.() ?? Infinity;
+    const loses = loseReplyTo?.();
+    client.on('data', (sent: Buffer) => {
+      if (loses?.(sent) === true) left = 0;
+    });
+    client.pipe(upstream);
     upstream.on('data', (bytes: Buffer) => {
       if (bytes.length >= left) {
         client.write(bytes.subarray(0, left), () => client.resetAndDestroy());
