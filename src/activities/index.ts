@@ -15,6 +15,7 @@ import { judgePlan } from './judge-plan';
 import type { RoundRef } from './round-outcome';
 import { readWishes } from './read-wishes';
 import { carryOutInstantly, type Chain } from './carry-out-instantly';
+import { NewerStart } from './step-call';
 import type { Surroundings } from './surroundings';
 import { useTool } from './use-tool';
 import { writeAnswer, type PlanRef } from './write-answer';
@@ -88,7 +89,7 @@ async function outward<T>(act: () => Promise<T>): Promise<T> {
       throw ApplicationFailure.create({
         type: error.code,
         message: error.message,
-        nonRetryable: !isRetryable(error.code),
+        nonRetryable: !isRetryable(error.code) && !(error instanceof NewerStart),
         ...(typeof retry_after_ms === 'number' && { nextRetryDelay: retry_after_ms }),
       });
     }

@@ -1,4 +1,4 @@
-import { FAILURES, isRetryable, type Failure } from '../contracts/failure';
+import { FAILURES, isRetryable, type Failure, type FailureCode } from '../contracts/failure';
 import { Refusal } from '../contracts/refusal';
 import type { StepResult, WaitingStep } from '../contracts/step-result';
 import { noteDone, noteNotDone, noteUnknown } from '../db/effects';
@@ -33,10 +33,10 @@ export async function callOutside(
     const failed = failedTry(call, tool, thrown);
     if (effect === null || tool.effect !== 'unsafe') throw failed;
     if (failed.nothingDone) {
-      await noteNotDone(deps.db, effect.key, effect.fence);
+      await noteNotDone(deps.db, effect);
       throw failed;
     }
-    await noteUnknown(deps.db, effect.key, effect.fence);
+    await noteUnknown(deps.db, effect);
     return askPerson(deps, { ...start, fence: effect.fence }, unknown(failed.failure));
   }
   deps.crashPoint('after_tool');
@@ -47,7 +47,7 @@ export async function callOutside(
 
 async function callOnce(
   { db }: ActivityDeps,
-  { start, input, cancelled, idempotency_key }: Call,
+  { start, input, cancelled, wanted: { key: idempotency_key } }: Call,
   tool: OutsideTool,
 ): Promise<unknown> {
   const { ref, step, fence } = start;
@@ -73,8 +73,7 @@ async function kept(
   returned: unknown,
 ): Promise<unknown> {
   const checked = checkedOutput(deps, start, tool, returned);
-  if (effect !== null)
-    await noteDone(deps.db, effect.key, effect.fence, checked.ok ? { output: checked.output } : {});
+  if (effect !== null) await noteDone(deps.db, effect, checked.ok ? { output: checked.output } : {});
   if (checked.ok) return checked.output;
   const failure = { ...failureOf(checked.refusal), step_id: start.ref.step_id };
   throw new FailedTry(failure, { final: true, nothingDone: false });
@@ -97,12 +96,22 @@ function checkedOutput(
   }
 }
 
+/** Failures after which another try may be of no use and which yet say nothing of the effect: the call had begun. */
+const LEAVE_OPEN: ReadonlySet<FailureCode> = new Set([
+  'tool_timeout',
+  'outcome_unknown',
+  'invalid_output',
+  'output_too_large',
+  'internal',
+]);
+
 /** What a tool means by what it threw: whether another try is of use, and whether it says that nothing was done. */
 function failedTry({ start }: Call, tool: OutsideTool, thrown: unknown): FailedTry {
   const failure = failureOf(thrown);
   const final = !isRetryable(failure.code) || isNamed(tool, thrown);
   const not_done = propertyOf(thrown, 'not_done') === true;
-  return new FailedTry({ ...failure, step_id: start.ref.step_id }, { final, nothingDone: not_done || final });
+  const nothingDone = not_done || (final && !LEAVE_OPEN.has(failure.code));
+  return new FailedTry({ ...failure, step_id: start.ref.step_id }, { final, nothingDone });
 }
 
 function isNamed({ non_retryable = [] }: OutsideTool, thrown: unknown): boolean {

@@ -1,4 +1,6 @@
 import type { Failure } from '../contracts/failure';
+import { Refusal } from '../contracts/refusal';
+import type { Claimed, EffectRef } from '../db/effects';
 import type { Tool, ToolContext } from '../tools/tool';
 import { attemptOf, type Start } from './step-outcome';
 
@@ -7,9 +9,10 @@ export interface Call {
   start: Start;
   tool: Tool;
   input: Record<string, unknown>;
-  idempotency_key: string;
-  /** The effect it claims; null where its tool makes none outside of Postgres. */
-  effect: { key: string; fence: number } | null;
+  /** The effect it means to make. Also of a tool that makes none: a key of its own tells one call from another everywhere. */
+  wanted: EffectRef;
+  /** The same, once it is claimed; null where the tool makes none outside of Postgres. */
+  effect: Claimed | null;
   cancelled: AbortSignal;
 }
 
@@ -27,6 +30,16 @@ export class FailedTry extends Error {
     super(failure.message);
     this.final = final;
     this.nothingDone = nothingDone;
+  }
+}
+
+/**
+ * A newer start of the step is at work. Who is told so may still be the one that Temporal listens to, where the newer one was slow to begin:
+ * so it is no end of the step, and is asked about again.
+ */
+export class NewerStart extends Refusal {
+  constructor() {
+    super('superseded', 'A newer start of this step has taken over.');
   }
 }
 

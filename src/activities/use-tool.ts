@@ -1,22 +1,22 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { FAILURES, isRetryable, type Failure } from '../contracts/failure';
-import { Interrupted } from '../contracts/interrupted';
+import { FAILURES, type Failure } from '../contracts/failure';
 import { Refusal } from '../contracts/refusal';
 import { isTerminal } from '../contracts/run-status';
 import type { StepResult, WaitingStep } from '../contracts/step-result';
 import { claimEffect, effectKey, type Claim, type EffectRef } from '../db/effects';
-import { lockStep, readSteps, takeFence, type StepRef, type StepRow } from '../db/steps';
+import { admit } from '../db/executions';
+import { readSteps, takeFence, type StepRef, type StepRow } from '../db/steps';
 import type { Tx } from '../db/tx';
-import { isDatabaseError } from '../db/unavailable';
 import { closeAnswers } from '../db/wishes';
 import { append } from '../events/append';
 import { canonical } from '../planning/canonical';
-import type { Tool, TransactionalTool } from '../tools/tool';
+import type { Tool } from '../tools/tool';
 import { askPerson } from './ask-person';
 import type { ActivityDeps } from './deps';
+import { callInside } from './inside-call';
 import { callOutside } from './outside-call';
 import { prepareCall, type Prepared } from './prepare-call';
-import { contextOf, FailedTry, type Call } from './step-call';
+import { FailedTry, NewerStart, type Call } from './step-call';
 import type { Surroundings } from './surroundings';
 import { takenUp } from './taken-up';
 import {
@@ -24,14 +24,11 @@ import {
   complete,
   fail,
   hasOutcome,
-  isOpen,
   retry,
   skip,
   storedResult,
   type Start,
 } from './step-outcome';
-import { storable } from '../db/storable';
-import { failureOf } from './thrown';
 
 /** Pauses before a step is tried again, milliseconds: doubled from the first to the longest. */
 const FIRST_PAUSE_MS = 250;
@@ -56,8 +53,12 @@ export async function useTool(
   ref: StepRef,
   around: Surroundings,
 ): Promise<StepResult | WaitingStep> {
-  const [step] = await readSteps(deps.db, ref.run_id, ref.plan_version, [ref.step_id]);
-  if (step.fence > 0) await closeAnswers(deps.db, ref);
+  let step = await stepOf(deps, ref);
+  if (step.fence > 0) {
+    admit(step, around.execution); // an older one would close answers that wake the newer one
+    await closeAnswers(deps.db, ref);
+    step = await stepOf(deps, ref); // as every answer that was closed has left it
+  }
   const tried = await tryStep(deps, ref, step, around);
   if (tried.status !== 'retrying') return tried;
   const { failure, pause_ms } = tried;
@@ -79,7 +80,7 @@ export async function useTool(
  *   transactional          the call, the checkpoint and the facts are one transaction under the lock of the step's row
  *
  * @param row as it was read
- * @throws Refusal `run_over`, `superseded`; Interrupted; NewExecution.
+ * @throws Refusal `run_over`, `superseded`; NewerStart; Interrupted; NewExecution.
  */
 export async function tryStep(
   deps: ActivityDeps,
@@ -88,7 +89,11 @@ export async function tryStep(
   around: Surroundings,
 ): Promise<StepResult | WaitingStep | TryAgain> {
   const step = await takenUp(deps.db, ref, row, around);
-  if (hasOutcome(step.status) || step.status === 'waiting') return settled(deps, ref, null);
+  if (hasOutcome(step.status)) return settled(deps, ref, null);
+  if (step.status === 'waiting') {
+    const asking = await storedResult(deps.db, ref, null);
+    return asking ?? tryStep(deps, ref, await stepOf(deps, ref), around); // it was answered since it was read
+  }
   if (isTerminal(step.run_status)) throw new Refusal('run_over', 'The run has already ended.');
 
   const tool = deps.tools.get(step.tool, step.tool_version);
@@ -101,6 +106,11 @@ export async function tryStep(
   return settled(deps, ref, written);
 }
 
+async function stepOf({ db }: ActivityDeps, { run_id, plan_version, step_id }: StepRef): Promise<StepRow> {
+  const [step] = await readSteps(db, run_id, plan_version, [step_id]);
+  return step;
+}
+
 async function begin(
   deps: ActivityDeps,
   before: Start,
@@ -108,36 +118,31 @@ async function begin(
   around: Surroundings,
 ): Promise<StepResult | WaitingStep | TryAgain> {
   const { ref, step } = before;
-  const wanted = effectOf(before, tool, input);
   const call: Call = {
     start: { ...before, input, input_hash },
     tool,
     input,
-    idempotency_key: wanted.key,
+    wanted: effectOf(before, tool, input),
     effect: null,
     cancelled: around.cancelled,
   };
   if (step.lane === 'instant') return attempt(deps, call);
 
-  const taken = await deps.db.transaction((tx) => takeStart(tx, call, wanted, around.execution));
+  const taken = await deps.db.transaction((tx) => takeStart(tx, call, around.execution));
   if (taken === null) return settled(deps, ref, null);
   const { start, claim } = taken;
+  if (claim?.kind === 'done') {
+    const output = { output: claim.output, duration_ms: 0, reused: true };
+    return settled(deps, ref, await complete(deps.db, start, output));
+  }
+  if (claim?.kind === 'unknown')
+    return settled(deps, ref, await askPerson(deps, start, earlierCall(ref, claim)));
   if (start.fence - 1 - step.fences_before - start.step.tries > LOST_STARTS) {
     const message = `The worker was lost ${LOST_STARTS} times during this step.`;
     return failed(deps, start, { code: 'worker_lost', message, step_id: ref.step_id });
   }
-  switch (claim?.kind) {
-    case 'done': {
-      const output = { output: claim.output, duration_ms: 0, reused: true };
-      return settled(deps, ref, await complete(deps.db, start, output));
-    }
-    case 'unknown':
-      return settled(deps, ref, await askPerson(deps, start, earlierCall(ref, claim)));
-    default: {
-      const effect = claim === null ? null : { key: wanted.key, fence: start.fence };
-      return attempt(deps, { ...call, start, effect });
-    }
-  }
+  const effect = claim === null ? null : { ...call.wanted, fence: start.fence };
+  return attempt(deps, { ...call, start, effect });
 }
 
 /** Makes the call, and stores what came of it. */
@@ -146,7 +151,7 @@ async function attempt(deps: ActivityDeps, call: Call): Promise<StepResult | Wai
   deps.crashPoint('before_tool');
   try {
     const written =
-      tool.effect === 'transactional' ? inside(deps, call, tool) : callOutside(deps, call, tool);
+      tool.effect === 'transactional' ? callInside(deps, call, tool) : callOutside(deps, call, tool);
     const result = await settled(deps, call.start.ref, await written);
     deps.crashPoint('after_checkpoint');
     return result;
@@ -156,7 +161,7 @@ async function attempt(deps: ActivityDeps, call: Call): Promise<StepResult | Wai
   }
 }
 
-/** The effect that a step means to make. Also of tools that make none: a key of its own tells one call from another everywhere. */
+/** The effect that a step means to make. */
 function effectOf({ ref, step }: Start, tool: Tool, input: unknown): EffectRef {
   const { run_id, step_id } = ref;
   const effect = { tenant: step.tenant, effect_scope: step.effect_scope, step_id, tool: tool.name };
@@ -169,8 +174,7 @@ function effectOf({ ref, step }: Start, tool: Tool, input: unknown): EffectRef {
  */
 async function takeStart(
   tx: Tx,
-  { start: { step, ...rest }, tool }: Call,
-  wanted: EffectRef,
+  { start: { step, ...rest }, tool, wanted }: Call,
   execution: string,
 ): Promise<{ start: Start & { fence: number }; claim: Claim | null } | null> {
   const taken = await takeFence(tx, rest.ref, execution);
@@ -179,46 +183,11 @@ async function takeStart(
   const start = { ...rest, step: { ...step, ...taken.before }, fence: taken.fence };
   const claim =
     tool.effect === 'idempotent' || tool.effect === 'unsafe'
-      ? await claimEffect(tx, wanted, taken.fence, tool.effect === 'unsafe')
+      ? await claimEffect(tx, wanted, taken.fence, tool.effect)
       : null;
   const events = beginEvents(start, claim === null || claim.kind === 'call');
   await append(tx, rest.ref.run_id, { attempt: step.attempt, events }); // also of nothing: it refuses an attempt that is over
   return { start, claim };
-}
-
-/** A transactional tool is called inside the transaction, under the lock of the step's row: a second worker waits and finds the outcome. */
-function inside(
-  deps: ActivityDeps,
-  { start, input, cancelled: signal, idempotency_key }: Call,
-  tool: TransactionalTool,
-): Promise<StepResult | null> {
-  return deps.db.transaction(async (tx) => {
-    const { status, fence } = await lockStep(tx, start.ref);
-    // It ended, was cancelled or is another start's: a call now would have an effect of which no checkpoint tells.
-    if (!isOpen(status) || fence !== (start.fence ?? fence)) return null;
-    const began = performance.now();
-    const output = await triedInside(start, async () =>
-      storable(
-        await tool.call(input, contextOf(start, { signal, idempotency_key }), tx),
-        start.step.rules.max_output_bytes,
-      ),
-    );
-    deps.crashPoint('after_tool');
-    const written = await complete(tx, start, { output, duration_ms: Math.round(performance.now() - began) });
-    if (written === null) throw new Refusal('superseded', 'A newer start of this step has taken over.');
-    return written;
-  });
-}
-
-/** What the tool throws becomes the failure of the try. Only a tool that works on our Postgres may blame it: that is thrown on. */
-async function triedInside<T>({ ref }: Start, act: () => Promise<T>): Promise<T> {
-  try {
-    return await act();
-  } catch (thrown) {
-    if (thrown instanceof Interrupted || isDatabaseError(thrown)) throw thrown;
-    const failure = { ...failureOf(thrown), step_id: ref.step_id };
-    throw new FailedTry(failure, { final: !isRetryable(failure.code), nothingDone: true });
-  }
 }
 
 /** Ends the step with the failure, or announces the next try. The count is a row: a lost worker or an absent database uses up none. */
@@ -248,13 +217,13 @@ async function failed(deps: ActivityDeps, start: Start, failure: Failure): Promi
   return settled(deps, start.ref, await deps.db.transaction((tx) => fail(tx, start, failure)));
 }
 
-/** What was written; where it was refused, the outcome that was there before. @throws Refusal `superseded` when a newer start is at work. */
+/** What was written; where it was refused, the outcome that was there before. @throws NewerStart */
 async function settled(
   deps: ActivityDeps,
   ref: StepRef,
   written: StepResult | WaitingStep | null,
 ): Promise<StepResult | WaitingStep> {
   const result = written ?? (await storedResult(deps.db, ref, null));
-  if (result === null) throw new Refusal('superseded', 'A newer start of this step has taken over.');
+  if (result === null) throw new NewerStart();
   return result;
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { ToolEffect } from '../contracts/tool';
 import type { Tx } from './tx';
 
 // Effects that tools make elsewhere. A row is `started` before the call and `done` after it; what is still `started` when a later try
@@ -35,14 +36,19 @@ export function effectKey(effect: Omit<EffectRef, 'key' | 'run_id'>, input: stri
 
 /**
  * Claims an effect for a start of its step, in the transaction that takes the start's number; from then on writes of older starts are refused.
- * @param once the tool must not be called when an earlier start may have made it, whatever its input was
+ * @param effect class of the tool: an unsafe one must not be called when an earlier start may have made it, whatever its input was
  */
 export async function claimEffect(
   tx: Tx,
   { key, tenant, effect_scope, step_id, run_id, tool }: EffectRef,
   fence: number,
-  once: boolean,
+  effect: Exclude<ToolEffect, 'pure'>,
 ): Promise<Claim> {
+  // Restarts of one run share the scope, not the row of the step: without a lock of their own neither would see the other's first claim.
+  if (effect !== 'idempotent')
+    await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 7240014))', [
+      `${effect_scope}:${step_id}`,
+    ]);
   const earlier = await tx.query<{ key: string; made: boolean; kept: boolean; output: unknown }>(
     `select key, status = 'done' as made, status = 'done' and output is not null as kept, output from effects
      where effect_scope = $1 and step_id = $2 for update`,
@@ -50,11 +56,11 @@ export async function claimEffect(
   );
   const same = earlier.find((effect) => effect.key === key);
   if (same?.kept === true) return { kind: 'done', output: same.output };
-  if (once && earlier.length > 0) {
+  if (effect === 'unsafe' && earlier.length > 0) {
     await tx.query(
-      `update effects set fence = $3, status = case status when 'started' then 'unknown' else status end
+      `update effects set run_id = $3, fence = $4, status = case status when 'started' then 'unknown' else status end
        where effect_scope = $1 and step_id = $2`,
-      [effect_scope, step_id, fence],
+      [effect_scope, step_id, run_id, fence],
     );
     return { kind: 'unknown', made: earlier.some(({ made }) => made) };
   }
@@ -67,31 +73,31 @@ export async function claimEffect(
   return { kind: 'call' };
 }
 
+/** An effect that a start has claimed. The run is part of it: restarts that share an effect count their starts each for itself. */
+export type Claimed = Pick<EffectRef, 'key' | 'run_id'> & { fence: number };
+
+const STILL_CLAIMED = `key = $1 and run_id = $2 and fence = $3 and status = 'started'`;
+
 /** Notes that a call was made and what it returned, nothing where that cannot be kept; unless a newer start has claimed the effect. */
 export async function noteDone(
   tx: Tx,
-  key: string,
-  fence: number,
+  { key, run_id, fence }: Claimed,
   returned: { output?: unknown },
 ): Promise<void> {
   await tx.query(
-    `update effects set status = 'done', output = $3, done_at = clock_timestamp()
-     where key = $1 and fence = $2 and status = 'started'`,
-    [key, fence, 'output' in returned ? JSON.stringify(returned.output) : null],
+    `update effects set status = 'done', output = $4, done_at = clock_timestamp() where ${STILL_CLAIMED}`,
+    [key, run_id, fence, 'output' in returned ? JSON.stringify(returned.output) : null],
   );
 }
 
 /** Notes that a call was cut off, so that nobody here knows whether it was made; unless a newer start has claimed the effect. */
-export async function noteUnknown(tx: Tx, key: string, fence: number): Promise<void> {
-  await tx.query(
-    `update effects set status = 'unknown' where key = $1 and fence = $2 and status = 'started'`,
-    [key, fence],
-  );
+export async function noteUnknown(tx: Tx, { key, run_id, fence }: Claimed): Promise<void> {
+  await tx.query(`update effects set status = 'unknown' where ${STILL_CLAIMED}`, [key, run_id, fence]);
 }
 
 /** Forgets an effect of which the tool itself says that nothing was done; unless a newer start has claimed it. */
-export async function noteNotDone(tx: Tx, key: string, fence: number): Promise<void> {
-  await tx.query(`delete from effects where key = $1 and fence = $2 and status = 'started'`, [key, fence]);
+export async function noteNotDone(tx: Tx, { key, run_id, fence }: Claimed): Promise<void> {
+  await tx.query(`delete from effects where ${STILL_CLAIMED}`, [key, run_id, fence]);
 }
 
 /** Stores what a person says of a step's effects: they happened, with this output, or they did not. */

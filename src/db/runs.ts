@@ -277,7 +277,7 @@ export async function deleteRun(
     [id, tenant],
   );
   const scopes = await tx.query<{ effect_scope: string }>(
-    `select distinct effect_scope from steps where run_id = $1 and tenant = $2 and effect in ('idempotent', 'unsafe')`,
+    `select distinct effect_scope from steps where run_id = $1 and tenant = $2 and effect <> 'pure'`,
     [id, tenant],
   );
   const deleted = await tx.query(
@@ -288,7 +288,7 @@ export async function deleteRun(
   if (deleted.length > 0 && scopes.length > 0) {
     await tx.query(
       `delete from effects e where tenant = $1 and effect_scope = any($2) and not exists (
-         select from steps s where s.effect_scope = e.effect_scope and s.id = e.step_id and s.effect in ('idempotent', 'unsafe'))`,
+         select from steps s where s.effect_scope = e.effect_scope and s.id = e.step_id and s.effect <> 'pure')`,
       [tenant, scopes.map(({ effect_scope }) => effect_scope)],
     );
   }

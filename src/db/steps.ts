@@ -246,23 +246,33 @@ export async function skipSteps(
   );
 }
 
+/** What is said besides of a step that ends while its tool may be making an effect. */
+const IN_DOUBT = ' Whether its tool took effect is not known.';
+
 /**
  * Ends every step of a run that has not ended, also those of plans that were not accepted.
  * @returns those of the plan that is carried out, in its order: of the others nobody was told that they would run.
  */
-export async function cancelSteps(tx: Tx, run_id: string, reason: string): Promise<StepRef[]> {
-  return tx.query<StepRef>(
+export async function cancelSteps(
+  tx: Tx,
+  run_id: string,
+  reason: string,
+): Promise<(StepRef & { reason: string })[]> {
+  return tx.query<StepRef & { reason: string }>(
     `with open as (
        select run_id, plan_version, id from steps
        where run_id = $1 and status in ('pending', 'running', 'retrying', 'waiting') order by position for update
      ), ended as (
-       update steps set status = 'cancelled', status_reason = $2, finished_at = now(), fence = fence + 1
+       update steps set status = 'cancelled', finished_at = now(), fence = fence + 1,
+         status_reason = $2 || case when exists (
+           select from effects e where e.effect_scope = steps.effect_scope and e.step_id = steps.id and e.status <> 'done'
+         ) then $3 else '' end
        from open where steps.run_id = open.run_id and steps.plan_version = open.plan_version and steps.id = open.id
-       returning steps.run_id, steps.plan_version, steps.id, steps.position
+       returning steps.run_id, steps.plan_version, steps.id, steps.position, steps.status_reason
      )
-     select ended.run_id, ended.plan_version, ended.id as step_id from ended
+     select ended.run_id, ended.plan_version, ended.id as step_id, ended.status_reason as reason from ended
      join runs on runs.id = ended.run_id and runs.plan_version = ended.plan_version order by ended.position`,
-    [run_id, reason],
+    [run_id, reason, IN_DOUBT],
   );
 }
 

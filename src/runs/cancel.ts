@@ -3,8 +3,10 @@ import { isTerminal, type RunStatus } from '../contracts/run-status';
 import type { Records } from '../db/database';
 import { newId } from '../db/new-id';
 import { findRun, type RunRow } from '../db/runs';
+import { lockStepsOf } from '../db/steps';
 import type { Tx } from '../db/tx';
 import { append } from '../events/append';
+import { endSteps } from './end-run';
 import type { RunWorkflows } from './run-workflows';
 
 export interface CancelDeps {
@@ -40,6 +42,7 @@ export async function cancelRun(deps: CancelDeps, cancellation: Cancellation): P
 
 async function decide(tx: Tx, cancellation: Cancellation): Promise<RunStatus> {
   const { tenant, run_id, reason, actor, now } = cancellation;
+  await lockStepsOf(tx, run_id);
   const [run] = await tx.query<{ status: RunStatus; attempt: number }>(
     'select status, attempt from runs where id = $1 and tenant = $2 for no key update',
     [run_id, tenant],
@@ -48,10 +51,11 @@ async function decide(tx: Tx, cancellation: Cancellation): Promise<RunStatus> {
   const { status: previous, attempt } = run;
   if (isTerminal(previous) || previous === 'cancelling') return previous;
   if (previous === 'queued') {
-    // No worker has touched it: it ends in its row alone. A workflow that starts later finds the run over.
+    // No worker has touched it: it ends here, with the steps that a restart has. A workflow that starts later finds the run over.
+    const steps = await endSteps(tx, run_id, 'cancelled');
     await append(tx, run_id, {
       attempt,
-      events: [{ key: 'ended', type: 'run.cancelled', data: { reason, actor } }],
+      events: [...steps, { key: 'ended', type: 'run.cancelled', data: { reason, actor } }],
       change: { status: 'cancelled', status_reason: reason, phase: null, finished_at: now.toISOString() },
     });
     return 'cancelled';

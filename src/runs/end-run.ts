@@ -70,12 +70,8 @@ async function end(
   }: { run_id: string; ending: Ending; execution: string; attempt: number },
 ): Promise<{ status: RunStatus }> {
   // In the order in which all others lock: steps, run, calls, day.
-  const cancelled = await cancelSteps(tx, run_id, STEP_REASONS[ending.status]);
+  const events = await endSteps(tx, run_id, ending.status);
   await freeHeldBack(tx, run_id);
-  const events = cancelled.map((step): NewEvent => {
-    const data = { reason: STEP_REASONS[ending.status] };
-    return { key: keyOf(step, 'ended'), type: 'step.cancelled', step_id: step.step_id, data };
-  });
   const { event, change } = await factOf(tx, run_id, ending);
   await tx.query('update wishes set closed_at = now() where run_id = $1 and closed_at is null', [run_id]);
   const { status } = await append(tx, run_id, {
@@ -84,6 +80,14 @@ async function end(
     change: { ...change, execution, phase: null, finished_at: new Date().toISOString() },
   });
   return { status };
+}
+
+/** Cancels every step of a run that has not ended, under `lockStepsOf`. @returns the facts of it, which come before the end of the run. */
+export async function endSteps(tx: Tx, run_id: string, status: Ending['status']): Promise<NewEvent[]> {
+  const cancelled = await cancelSteps(tx, run_id, STEP_REASONS[status]);
+  return cancelled.map(({ reason, ...step }): NewEvent => {
+    return { key: keyOf(step, 'ended'), type: 'step.cancelled', step_id: step.step_id, data: { reason } };
+  });
 }
 
 async function factOf(

@@ -1,9 +1,11 @@
 import { Client, type ClientConfig } from 'pg';
 import type { Database } from '../db/database';
 import { findUnstartedRuns, noteStarted, type RunRow } from '../db/runs';
+import { lockStepsOf } from '../db/steps';
 import { append } from '../events/append';
 import { ClosedRuns } from './closed-runs';
 import type { ClosedWorkflows } from './closed-workflows';
+import { endSteps } from './end-run';
 import type { RunWorkflows } from './run-workflows';
 
 /** Pause between two looks, milliseconds. */
@@ -12,6 +14,8 @@ const EVERY_MS = 1_000;
 const AT_ONCE = 100;
 /** Of them, handed over together: Temporal takes some hundred a second, and each has a second. */
 const TOGETHER = 25;
+/** Longest pause between two wake-ups for the same wish. */
+const LONGEST_PAUSE = '1 minute';
 /** Looks between two for workflows that were closed from outside. */
 const CLOSED_EVERY = 5;
 /** Looks between two clearings of expired idempotency keys and tickets. */
@@ -108,26 +112,32 @@ export class Reconciler {
     if (started.length > 0) await noteStarted(this.deps.db, started);
   }
 
-  /** A run that waited for Temporal beyond its deadline ends in its row alone, as a queued one that is cancelled does. */
-  private async timeOut({ id, attempt, rules }: RunRow): Promise<void> {
+  /** A run that waited for Temporal beyond its deadline ends without a workflow, as a queued one that is cancelled does. */
+  private timeOut({ id, attempt, rules }: RunRow): Promise<unknown> {
     const limit = { kind: 'max_duration_s', value: rules.max_duration_s } as const;
-    await append(this.deps.db, id, {
-      attempt,
-      events: [{ key: 'ended', type: 'run.timed_out', data: { limit } }],
-      change: {
-        status: 'timed_out',
-        status_reason: 'It was not started in time.',
-        phase: null,
-        finished_at: new Date().toISOString(),
-      },
+    return this.deps.db.transaction(async (tx) => {
+      await lockStepsOf(tx, id);
+      const steps = await endSteps(tx, id, 'timed_out');
+      return append(tx, id, {
+        attempt,
+        events: [...steps, { key: 'ended', type: 'run.timed_out', data: { limit } }],
+        change: {
+          status: 'timed_out',
+          status_reason: 'It was not started in time.',
+          phase: null,
+          finished_at: new Date().toISOString(),
+        },
+      });
     });
   }
 
+  /** Less and less often: every wake-up makes the history of its workflow longer, and an answer may wait for a worker for days. */
   private async repeatWishes(): Promise<void> {
     const open = await this.deps.db.query<{ id: string; run_id: string }>(
       `update wishes set looked_at = now() where id in (
          select id from wishes where closed_at is null and created_at < now() - interval '1 second'
-           and (looked_at is null or looked_at < now() - interval '2 seconds')
+           and (looked_at is null or looked_at < now()
+             - least(greatest((now() - created_at) / 4, interval '2 seconds'), interval '${LONGEST_PAUSE}'))
          order by created_at limit $1)
        returning id, run_id`,
       [AT_ONCE],

@@ -25,7 +25,8 @@ export interface ToolContext {
  * A tool whose calls are repeated when their outcome is not known, or never; see `ToolEffect`.
  *
  * What an `unsafe` tool throws leaves open whether it took effect, so that a person is asked, unless the error says that nothing was
- * done: by `not_done: true`, then it is tried again as any other; or by a name or code after which another try is of no use.
+ * done: by `not_done: true`, then it is tried again as any other; or by a name or code after which another try is of no use, unless that is
+ * about the end of the call (a timeout, an output that does not fit).
  */
 export interface OutsideTool extends ToolCard {
   effect: 'pure' | 'idempotent' | 'unsafe';

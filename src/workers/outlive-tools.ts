@@ -4,7 +4,9 @@ import type { Logger } from '../telemetry/logger';
 
 /** The activity that calls tools, as the log context names it. */
 const CALLS_TOOLS = 'useTool';
-const LEFT_BEHIND = 'A tool left a failure behind that nobody waits for. The worker goes on.';
+/** Of a promise it is not known whose it was: most likely a tool's, since ours are waited for. */
+const LEFT_BEHIND =
+  'A failure was left behind that nobody waits for, most likely by a tool. The worker goes on.';
 
 /**
  * Tools are code of others: a promise that one of them forgot, or what it throws in a timer or on a socket, is told in the log and does not

@@ -1,5 +1,6 @@
 import type { ActivityDeps } from '../../src/activities';
 import type { ToolContext } from '../../src/tools/tool';
+import { endRun } from '../../src/runs/end-run';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { depsWith, outside, plannedRun, start, stepOf, use, type ShortStep } from '../support/activities';
 import { eventually } from '../support/eventually';
@@ -180,6 +181,26 @@ describe('An unsafe tool', () => {
     expect(await effectsOf(run_id)).toEqual([]); // a restart may call it
   });
 
+  test.each(['outcome_unknown', 'invalid_output', 'internal'])(
+    'that ends by the code %s, which says nothing of its effect, asks a person',
+    async (code) => {
+      const { deps } = recorded('unsafe', [
+        () => Promise.reject(Object.assign(new Error('what?'), { code })),
+      ]);
+      const run_id = await plannedRun(deps, [SEND]);
+      expect(await start(deps, run_id, 'send')).toMatchObject({ status: 'waiting' });
+      expect(await effectsOf(run_id)).toMatchObject([{ status: 'unknown' }]);
+    },
+  );
+
+  test('that does not end in time asks a person, also where it declares that another try is of no use then', async () => {
+    const hang = () => new Promise(() => undefined);
+    const { deps } = recorded('unsafe', [hang], { timeout_s: 0.01, non_retryable: ['tool_timeout'] });
+    const run_id = await plannedRun(deps, [SEND]);
+    expect(await start(deps, run_id, 'send')).toMatchObject({ status: 'waiting' });
+    expect(await effectsOf(run_id)).toMatchObject([{ status: 'unknown' }]);
+  });
+
   test('whose output cannot be kept has taken effect all the same', async () => {
     const { deps } = recorded('unsafe', [() => Promise.resolve({ much: 'x'.repeat(5_000) })]);
     const run_id = await plannedRun(deps, [SEND]);
@@ -204,6 +225,20 @@ describe('An unsafe tool', () => {
     expect(await zombie).toMatchObject({ status: 'waiting' });
     expect(await effectsOf(run_id)).toMatchObject([{ status: 'unknown', output: null }]);
     expect(await stepOf(test_db.db, run_id, 'send')).toMatchObject({ status: 'waiting', output: null });
+  });
+
+  test('that is under way when its run ends is said to be in doubt', async () => {
+    const { deps } = recorded('unsafe', []);
+    const run_id = await plannedRun(deps, [SEND, { ...SEND, id: 'next', needs: ['send'] }]);
+    await cutOff(deps, run_id);
+    await endRun(test_db.db, { run_id, ending: { status: 'cancelled', by: 'temporal' } }, 'e');
+    const reasons = (await eventsOf(test_db.db, run_id)).flatMap(({ type, step_id, data }) =>
+      type === 'step.cancelled' ? [[step_id, (data as { reason: string }).reason]] : [],
+    );
+    expect(reasons).toEqual([
+      ['send', 'The run was cancelled. Whether its tool took effect is not known.'],
+      ['next', 'The run was cancelled.'],
+    ]);
   });
 
   test('that ends while its run is cancelled is noted as done', async () => {

@@ -8,7 +8,8 @@ import { Reconciler } from '../../src/runs/reconcile';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
 import { fakeClosed, fakeWorkflows, type FakeClosed, type FakeWorkflows } from '../support/fakes';
-import { newRun, rowOf } from '../support/runs';
+import { RESTART, repeat, repeatable } from '../support/reruns';
+import { newRun, rowOf, typesOf } from '../support/runs';
 
 describe('the reconciler', () => {
   let test_db: TestDatabase;
@@ -105,7 +106,7 @@ describe('the reconciler', () => {
     await eventually(() => isMarked(run_id));
   });
 
-  test('ends a run that waited for Temporal beyond its deadline, in its row alone', async () => {
+  test('ends a run that waited for Temporal beyond its deadline, without it', async () => {
     const run_id = await leftBehind();
     await test_db.db.query(`update runs set deadline_at = now() - interval '1 second' where id = $1`, [
       run_id,
@@ -119,6 +120,18 @@ describe('the reconciler', () => {
     );
     expect(last).toEqual({ type: 'run.timed_out' });
     expect(workflows.started).toEqual([]);
+  });
+
+  test('ends the steps of a restart with it that waited beyond its deadline', async () => {
+    const { failedRun, deps } = repeatable(test_db.db);
+    const { id } = await repeat(deps, await failedRun(), RESTART);
+    await test_db.db.query(
+      `update runs set created_at = now() - interval '1 minute', deadline_at = now() - interval '1 second' where id = $1`,
+      [id],
+    );
+    begin();
+    await eventually(async () => (await rowOf(test_db.db, id))['status'] === 'timed_out');
+    expect((await typesOf(test_db.db, id)).slice(-2)).toEqual(['step.cancelled two', 'run.timed_out']);
   });
 
   test('does not start again what the process that took it has handed over, however long it queues', async () => {
@@ -170,7 +183,7 @@ describe('the reconciler', () => {
   });
 
   test('repeats wishes until they are closed', async () => {
-    const run_id = await wished();
+    const run_id = await wished({ age: '4 seconds' });
     const closed = await wished({ closed: true });
     const fresh = await wished({ age: '-1 minute' });
     begin();
@@ -179,6 +192,17 @@ describe('the reconciler', () => {
     expect(new Set(workflows.woken)).toEqual(new Set([run_id]));
     expect(workflows.woken).not.toContain(closed);
     expect(workflows.woken).not.toContain(fresh);
+  });
+
+  test('repeats an old wish less often, so that no history grows without end', async () => {
+    const [rested, due] = [await wished({ age: '1 day' }), await wished({ age: '1 day' })];
+    const looked = (run_id: string, ago: string) =>
+      test_db.db.query('update wishes set looked_at = now() - $2::interval where run_id = $1', [run_id, ago]);
+    await looked(rested, '30 seconds');
+    await looked(due, '2 minutes');
+    begin();
+    await eventually(() => workflows.woken.includes(due));
+    expect(workflows.woken).not.toContain(rested);
   });
 
   test('ends runs whose workflows were closed from outside, and goes on where Temporal does not say which', async () => {

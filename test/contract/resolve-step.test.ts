@@ -6,7 +6,7 @@ import { readWishes } from '../../src/activities/read-wishes';
 import { endRun } from '../../src/runs/end-run';
 import { depsWith, outside, plannedRun, start, stepOf, use, type ShortStep } from '../support/activities';
 import { createTestDatabase, type TestDatabase } from '../support/database';
-import { eventsOf, rowOf, typesOf } from '../support/runs';
+import { eventsOf, reopen, rowOf, typesOf } from '../support/runs';
 
 let test_db: TestDatabase;
 beforeAll(async () => void (test_db = await createTestDatabase()));
@@ -123,6 +123,28 @@ describe('A person who answers whether an effect happened', () => {
     expect(both.filter(({ status }) => status === 'rejected')).toEqual([
       { status: 'rejected', reason: refusal('invalid_state') },
     ]);
+  });
+
+  test.each([1, 2])('is heard by a try that looks at the step just then: after look %i', async (look) => {
+    const run_id = await askingRun();
+    let looks = 0;
+    const { db, ...others } = deps();
+    const query: typeof db.query = async (text, values) => {
+      const rows = await db.query(text, values);
+      if (text.includes('as step_attempt') && (looks += 1) === look) await resolve(run_id, NOT_DONE);
+      return rows as never;
+    };
+    const tried = start({ ...others, db: { ...db, query } }, run_id, 'one');
+    expect(await tried).toMatchObject({ status: 'completed' });
+  });
+
+  test('wakes the run until it goes on with it: an execution from before a Reset does not end that', async () => {
+    const run_id = await askingRun();
+    await reopen(test_db.db, run_id);
+    await resolve(run_id, NOT_DONE);
+    await expect(start(deps(), run_id, 'one')).rejects.toEqual(refusal('superseded'));
+    const wishes = await test_db.db.query('select closed_at from wishes where run_id = $1', [run_id]);
+    expect(wishes).toEqual([{ closed_at: null }]);
   });
 
   test('of a step that waits for nothing, or is not there, changes nothing', async () => {

@@ -165,6 +165,8 @@ describe('a restarted run', () => {
       code: 'run_over',
     });
     expect(await rowOf(test_db.db, run.id)).toMatchObject({ status: 'cancelled', started_at: null });
+    expect(await stepOf(test_db.db, run.id, 'two')).toMatchObject({ status: 'cancelled' });
+    expect((await typesOf(test_db.db, run.id)).slice(-2)).toEqual(['step.cancelled two', 'run.cancelled']);
     // What it had taken over another restart takes over again.
     const { run: again } = await ask(run.id, RESTART);
     expect(await playOut(deps(), again.id)).toBe('completed');

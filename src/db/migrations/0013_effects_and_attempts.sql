@@ -5,7 +5,7 @@
 alter table effects
   drop constraint effects_run_id_fkey,
   add column tool text not null default '';
-create index steps_by_effect_scope on steps (effect_scope) where effect in ('idempotent', 'unsafe');
+create index steps_by_effect_scope on steps (effect_scope) where effect <> 'pure';
 
 -- A wish may be about a part of the run: the answer to one question about one start of a step.
 alter table wishes
