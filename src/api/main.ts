@@ -35,6 +35,7 @@ const FINISH_WITHIN_MS = 5_000;
 const STOP_WITHIN_MS = 20_000;
 
 async function main(): Promise<void> {
+  const stop = stopRequest(); // heard from now on: whoever reads that it is ready may tell it to stop in the same moment
   const config = loadApiConfig();
   const tools = loadTools(config.LONGHAUL_TOOL_PACKS);
   const telemetry = createTelemetry({ ...config.log, name: 'api', tools: tools.catalogue.names() });
@@ -55,7 +56,7 @@ async function main(): Promise<void> {
   log.info({ address: api.address }, 'The API listens.');
   process.send?.('ready');
 
-  await stopRequest();
+  await stop;
   endWithin('API', STOP_WITHIN_MS);
   log.info('The API stops.');
   await api.close();
