@@ -2,6 +2,7 @@ import { FAILURES, isRetryable, type Failure, type FailureCode } from '../contra
 import { Refusal } from '../contracts/refusal';
 import type { StepResult, WaitingStep } from '../contracts/step-result';
 import { noteDone, noteNotDone, noteUnknown } from '../db/effects';
+import { storable } from '../db/storable';
 import type { OutsideTool } from '../tools/tool';
 import { askPerson } from './ask-person';
 import { callTool } from './call-tool';
@@ -9,7 +10,6 @@ import type { ActivityDeps } from './deps';
 import { contextOf, FailedTry, type Call } from './step-call';
 import { complete } from './step-outcome';
 import { StepProgress } from './step-progress';
-import { storable } from '../db/storable';
 import { failureOf, isInterruption, propertyOf } from './thrown';
 
 /**

@@ -1,26 +1,27 @@
 import type { Outline } from '../contracts/outline';
 import type { GivenPlan, PlanSource, Step } from '../contracts/plan';
 import type { Purpose } from '../contracts/model';
-import type { RunStatus, StepStatus } from '../contracts/run-status';
-import type { Rules } from '../contracts/rules';
+import type { StepStatus } from '../contracts/run-status';
 import type { ToolEffect, ToolLane } from '../contracts/tool';
-import { claimOf, type RequestKey, type RunBudget } from './runs';
+import { claimOf, type RequestKey, type RunRow } from './runs';
 import type { Tx } from './tx';
 
 /** A run as one that repeats it finds it. */
-export interface RepeatedRun {
-  id: string;
-  tenant: string;
-  user: string | null;
-  status: RunStatus;
-  goal: string;
+export interface RepeatedRun extends Pick<
+  RunRow,
+  | 'id'
+  | 'tenant'
+  | 'user'
+  | 'status'
+  | 'goal'
+  | 'rules'
+  | 'budget'
+  | 'metadata'
+  | 'tags'
+  | 'attempt'
+  | 'root_run_id'
+> {
   given_plan: GivenPlan | null;
-  rules: Rules;
-  budget: RunBudget;
-  metadata: Record<string, string>;
-  tags: string[];
-  attempt: number;
-  root_run_id: string;
   /** The plan that was carried out; null where none was accepted. */
   plan: { version: number; source: PlanSource; steps: Step[]; outline: Outline } | null;
   /** Of that plan, in its order. Without inputs and outputs. */

@@ -7,14 +7,11 @@ import { lockStepsOf } from '../db/steps';
 import type { Tx } from '../db/tx';
 import { append } from '../events/append';
 import { endSteps } from './end-run';
-import type { RunWorkflows } from './run-workflows';
+import { wake, type WakeDeps } from './wake';
 
-export interface CancelDeps {
+export interface CancelDeps extends WakeDeps {
   /** The record as the tenant sees it. */
   records: Records;
-  workflows: RunWorkflows;
-  /** Hears that the workflow could not be woken at once; the reconciler repeats it. */
-  onNotWoken: (run_id: string, error: unknown) => void;
 }
 
 export interface Cancellation {
@@ -34,9 +31,7 @@ export interface Cancellation {
 export async function cancelRun(deps: CancelDeps, cancellation: Cancellation): Promise<RunRow> {
   const { tenant, run_id } = cancellation;
   const status = await deps.records.transaction((tx) => decide(tx, cancellation));
-  if (status === 'cancelling') {
-    await deps.workflows.look(run_id).catch((error: unknown) => deps.onNotWoken(run_id, error));
-  }
+  if (status === 'cancelling') await wake(deps, run_id);
   return (await findRun(deps.records, tenant, run_id))!;
 }
 

@@ -13,16 +13,13 @@ import { append, type NewEvent, type RunChange } from '../events/append';
 import { carried, keyOf } from '../events/step-facts';
 import type { InputCheck } from '../planning/input-check';
 import type { Catalogue } from '../tools/registry';
-import type { RunWorkflows } from './run-workflows';
+import { wake, type WakeDeps } from './wake';
 
-export interface ResolveDeps {
+export interface ResolveDeps extends WakeDeps {
   /** The record as the tenant sees it. */
   records: Records;
-  workflows: RunWorkflows;
   tools: Catalogue;
   checkInput: InputCheck;
-  /** Hears that the workflow could not be woken at once; the reconciler repeats it. */
-  onNotWoken: (run_id: string, error: unknown) => void;
 }
 
 /** What a person says of a step that waits for it. */
@@ -55,7 +52,7 @@ interface AskingStep {
 export async function resolveStep(deps: ResolveDeps, resolution: Resolution): Promise<void> {
   const { run_id } = resolution;
   await deps.records.transaction((tx) => decide(tx, deps, resolution));
-  await deps.workflows.look(run_id).catch((error: unknown) => deps.onNotWoken(run_id, error));
+  await wake(deps, run_id);
 }
 
 async function decide(tx: Tx, deps: ResolveDeps, resolution: Resolution): Promise<void> {

@@ -3,6 +3,7 @@ import { isTerminal } from '../../contracts/run-status';
 import type { ApiKey } from '../../db/api-keys';
 import type { RunRow } from '../../db/runs';
 import { cancelRun as cancel } from '../../runs/cancel';
+import type { WakeDeps } from '../../runs/wake';
 import type { ApiDeps } from '../deps';
 import { route } from '../route';
 import { runView } from '../run-view';
@@ -37,13 +38,14 @@ export async function cancelFor(
 ): Promise<RunRow> {
   const records = deps.db.of(tenant);
   const { id } = await requireRun(records, tenant, run_id);
-  return cancel(
-    {
-      records,
-      workflows: deps.workflows,
-      onNotWoken: (run_id, err) =>
-        deps.log.warn({ run_id, err }, 'The workflow could not be woken; it is woken later.'),
-    },
-    { tenant, run_id: id, reason, actor, now: new Date() },
-  );
+  return cancel({ records, ...waking(deps) }, { tenant, run_id: id, reason, actor, now: new Date() });
+}
+
+/** How a run is woken from here: where that fails, the log says so. */
+export function waking({ workflows, log }: Pick<ApiDeps, 'workflows' | 'log'>): WakeDeps {
+  return {
+    workflows,
+    onNotWoken: (run_id, err) =>
+      log.warn({ run_id, err }, 'The workflow could not be woken; it is woken later.'),
+  };
 }

@@ -3,10 +3,11 @@ import { StepView } from '../../contracts/round-views';
 import { resolveStep as resolve } from '../../runs/resolve';
 import type { ApiDeps } from '../deps';
 import { route } from '../route';
+import { waking } from './cancel-run';
 import { requireRun } from './get-run';
 import { requireStep } from './read-rounds';
 
-export function resolveStep({ tools, checkInput, workflows, log }: ApiDeps) {
+export function resolveStep(deps: ApiDeps) {
   return route({
     method: 'post',
     path: '/v1/runs/{id}/steps/{step}/resolve',
@@ -19,10 +20,8 @@ export function resolveStep({ tools, checkInput, workflows, log }: ApiDeps) {
     async handle({ req, res, body: said, caller: { id: actor, tenant }, records }) {
       const { id: run_id } = await requireRun(records, tenant, req.params.id);
       const { id: step_id } = await requireStep(records, tenant, run_id, req.params.step);
-      const onNotWoken = (run_id: string, err: unknown) =>
-        log.warn({ run_id, err }, 'The workflow could not be woken; it is woken later.');
       await resolve(
-        { records, workflows, tools: tools.catalogue, checkInput, onNotWoken },
+        { records, tools: deps.tools.catalogue, checkInput: deps.checkInput, ...waking(deps) },
         { tenant, run_id, step_id, actor, said },
       );
       res.json(await requireStep(records, tenant, run_id, step_id));
