@@ -70,7 +70,6 @@ async function submit(db: Database, tenant: string, open_runs: number): Promise<
   await submitRun(
     {
       records: db.of(tenant),
-      starts: { begin: async () => undefined },
       rules: RULES,
       open_runs,
     },

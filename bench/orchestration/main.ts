@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { startGround, type Ground } from '../ground';
 import { cpuOf } from './cpu';
@@ -104,17 +105,24 @@ async function load(side: Side, in_flight: number, count: number): Promise<numbe
 }
 
 async function longhaulRun({ api_url, headers }: Ground): Promise<void> {
-  const reply = await fetch(`${api_url}/v1/runs`, {
-    method: 'POST',
-    headers,
-    body: JSON.stringify({ goal: GOAL, user: user() }),
-  });
-  const { id } = (await reply.json()) as { id: string };
+  const id = await submit({ api_url, headers });
   const events = await fetch(`${api_url}/v1/runs/${id}/events`, {
     headers: { ...headers, accept: 'text/event-stream' },
   });
   const text = await events.text();
   if (!text.includes('event: run.completed')) throw new Error(`The run was not completed:\n${text}`);
+}
+
+/** As a client does that is told to come back: the first requests of a process that is still compiling may be shed. */
+async function submit({ api_url, headers }: Pick<Ground, 'api_url' | 'headers'>): Promise<string> {
+  const body = JSON.stringify({ goal: GOAL, user: user() });
+  for (;;) {
+    const reply = await fetch(`${api_url}/v1/runs`, { method: 'POST', headers, body });
+    const said = (await reply.json()) as { id: string };
+    if (reply.status === 202) return said.id;
+    if (reply.status !== 503) throw new Error(`The run was not taken: ${JSON.stringify(said)}`);
+    await sleep(Number(reply.headers.get('retry-after')) * 1_000);
+  }
 }
 
 async function bareRun(client: Client): Promise<void> {

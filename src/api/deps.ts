@@ -11,7 +11,6 @@ import type { InputCheck } from '../planning/input-check';
 import type { Breaker } from '../contracts/model-endpoint';
 import type { RateLimit } from '../contracts/rate-limit';
 import type { Rules } from '../contracts/rules';
-import type { RunStarts } from '../runs/run-starts';
 import type { RunWorkflows } from '../runs/run-workflows';
 import type { Registry } from '../tools/registry';
 import type { Load } from './load';
@@ -38,8 +37,7 @@ export interface ApiDeps {
   hub: EventHub;
   /** The streams of this process. */
   streams: OpenStreams;
-  workflows: RunWorkflows;
-  starts: RunStarts;
+  workflows: Pick<RunWorkflows, 'look'>;
   tools: Registry;
   checkInput: InputCheck;
   rules: Rules;

@@ -3,7 +3,7 @@ import { loadApiConfig, type Config } from '../config';
 import { acceptedApiKeys, allowDevelopmentKey } from '../db/api-keys';
 import { openDatabase, type Database } from '../db/database';
 import { missingMigrations } from '../db/migrate';
-import { queueAge } from '../db/runs';
+import { queueAge } from '../db/run-starts';
 import { useStreamTicket } from '../db/stream-tickets';
 import { loadPrices } from '../llm/prices';
 import { createPricing } from '../llm/pricing';
@@ -14,9 +14,7 @@ import { createEndpointStates, endpointKey } from '../llm/endpoint-states';
 import { EventHub } from '../events/hub';
 import { createInputCheck } from '../planning/input-check';
 import { endWithin, runToEnd, stopRequest } from '../process-end';
-import { RunStarts } from '../runs/run-starts';
-import { createRunWorkflows, type RunWorkflows } from '../runs/run-workflows';
-import { StartNotes } from '../runs/start-notes';
+import { createRunWaker } from '../runs/run-workflows';
 import { createApiMetrics, type ApiMetrics } from '../telemetry/api-metrics';
 import { createTelemetry, type Telemetry } from '../telemetry/telemetry';
 import { loadTools } from '../tools/load-tools';
@@ -94,12 +92,7 @@ function makeApi(
   const production = config.NODE_ENV === 'production';
   const settings = settingsOf(config);
   const connection = Connection.lazy({ address: config.TEMPORAL_ADDRESS });
-  const workflows = createRunWorkflows(
-    { connection, namespace: config.TEMPORAL_NAMESPACE },
-    config.LONGHAUL_TASK_QUEUE,
-  );
   const onFault = (what: string, err: unknown) => log.warn({ err }, what);
-  const { starts, notes } = startsOf(db, workflows, log);
   const notNoted = (err: unknown) => onFault('The last uses of keys are noted later', err);
   const keys = acceptKeys(db, { production, onFault: notNoted });
   const acceptedKeys = (ids: string[]) => acceptedApiKeys(db, ids, { production });
@@ -116,8 +109,7 @@ function makeApi(
     load,
     hub,
     streams: new OpenStreams({ limits: settings.stream, acceptedKeys, joined: metrics.joined, onFault }),
-    workflows,
-    starts,
+    workflows: createRunWaker({ connection, namespace: config.TEMPORAL_NAMESPACE }),
     tools,
     checkInput,
     rules: config.rules,
@@ -135,19 +127,10 @@ function makeApi(
     async close() {
       load.close();
       await keys.close();
-      await starts.settled();
-      await notes.close();
       await connection.close();
       await db.close();
     },
   };
-}
-
-function startsOf(db: Database, workflows: RunWorkflows, log: Telemetry['log']) {
-  const notes = new StartNotes(db, (err) => log.warn({ err }, 'Starts of runs could not be noted.'));
-  const notStarted = (run_id: string, err: unknown) =>
-    log.warn({ run_id, err }, 'Temporal did not take the run; it is started later.');
-  return { notes, starts: new RunStarts(workflows, notStarted, (run_id) => notes.add(run_id)) };
 }
 
 function watch({

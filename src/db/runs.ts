@@ -124,24 +124,6 @@ export async function findRequest(
   return request;
 }
 
-/** Runs that were committed more than a second ago and that Temporal may not know yet, oldest first. */
-export function findUnstartedRuns(db: Tx, limit: number): Promise<RunRow[]> {
-  return db.query<RunRow>(
-    `select ${RUN_COLUMNS} from runs r ${RUN_PROGRESS}
-     where r.status = 'queued' and r.workflow_started_at is null and r.created_at < now() - interval '1 second'
-     order by r.created_at limit $1`,
-    [limit],
-  );
-}
-
-/** Notes that Temporal knows these runs; those that a worker has begun already need no note. */
-export async function noteStarted(db: Tx, ids: readonly string[]): Promise<void> {
-  await db.query(
-    `update runs set workflow_started_at = now() where id = any($1) and status = 'queued' and workflow_started_at is null`,
-    [ids],
-  );
-}
-
 const OPEN = `status in ('queued', 'running', 'waiting', 'paused', 'cancelling')`;
 
 /** When the oldest run that has not ended was accepted. */
@@ -156,16 +138,6 @@ export async function oldestOpenRun(db: Tx): Promise<Date | null> {
 export async function openRunsOf(db: Tx, ids: string[]): Promise<string[]> {
   const rows = await db.query<{ id: string }>(`select id from runs where id = any($1) and ${OPEN}`, [ids]);
   return rows.map(({ id }) => id);
-}
-
-/** Age of the oldest run that no worker has begun, seconds; 0 when there is none. Two looks at an index, whatever else is there. */
-export async function queueAge(db: Tx): Promise<number> {
-  const [row] = await db.query<{ age_s: number }>(
-    `select coalesce(extract(epoch from clock_timestamp() - least(
-       (select min(created_at) from runs where status = 'queued' and workflow_started_at is null),
-       (select min(created_at) from runs where status = 'queued' and workflow_started_at is not null))), 0)::float8 as age_s`,
-  );
-  return row!.age_s;
 }
 
 /** What the activities of a run need of its row. */

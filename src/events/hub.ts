@@ -36,7 +36,7 @@ export class EventHub {
 
   constructor(private readonly deps: HubDeps) {
     this.catch_up = new CatchUp(deps.db);
-    this.listener = openListener(deps.url, {
+    this.listener = openListener(deps.url, 'longhaul_events', {
       onNotice: (run_id) => {
         const topic = this.topics.get(run_id);
         if (topic !== undefined) this.schedule(topic);

@@ -1,8 +1,11 @@
 import { Client } from 'pg';
 import { connectionOptions } from '../db/database';
 
-/** Channel on which record() tells that a run has new events. Its payload is the run's id and nothing else. */
-const CHANNEL = 'longhaul_events';
+/**
+ * What is told: `longhaul_events` by record(), that a run has new events, with the run's id and nothing else; `longhaul_runs`, with an empty
+ * text, that there are new runs.
+ */
+export type Channel = 'longhaul_events' | 'longhaul_runs';
 /** How often the connection proves that it still hears, milliseconds: it notifies itself. */
 const PROOF_EVERY_MS = 5_000;
 /** How long its own notice may take, milliseconds. */
@@ -15,19 +18,19 @@ export interface Listener {
 }
 
 export interface ListenerEvents {
-  /** A run has news. */
-  onNotice(run_id: string): void;
+  /** What was told: the payload. */
+  onNotice(payload: string): void;
   /** The connection is there (again): whatever was told in between is lost, so everything is to be read once. */
   onConnected(): void;
   onLost(error: Error): void;
 }
 
 /**
- * Keeps the one LISTEN connection of this process open. Half-open connections are found by a notice to itself that must
+ * Keeps a LISTEN connection open, one for all of a process who care for the channel. Half-open connections are found by a notice to itself that must
  * come back. Nothing is promised about notices: they only make readers faster than their poll.
  */
-export function openListener(url: string, events: ListenerEvents): Listener {
-  return new ListeningConnection(url, events);
+export function openListener(url: string, channel: Channel, events: ListenerEvents): Listener {
+  return new ListeningConnection(url, channel, events);
 }
 
 class ListeningConnection implements Listener {
@@ -39,6 +42,7 @@ class ListeningConnection implements Listener {
 
   constructor(
     private readonly url: string,
+    private readonly channel: Channel,
     private readonly events: ListenerEvents,
   ) {
     this.connect();
@@ -59,7 +63,7 @@ class ListeningConnection implements Listener {
     client.on('notification', ({ payload }) => this.hear(client, payload));
     client
       .connect()
-      .then(() => client.query(`listen ${CHANNEL}`))
+      .then(() => client.query(`listen ${this.channel}`))
       .then(() => {
         if (this.closed) return; // it was closed while it connected
         this.failures = 0;
@@ -80,7 +84,9 @@ class ListeningConnection implements Listener {
   private proveLife(client: Client): void {
     const silent = new Error('The listening connection went silent.');
     this.timer = setTimeout(() => this.lose(client, silent), PROOF_WITHIN_MS);
-    client.query('select pg_notify($1, $2)', [CHANNEL, this.self]).catch((error) => this.lose(client, error));
+    client
+      .query('select pg_notify($1, $2)', [this.channel, this.self])
+      .catch((error) => this.lose(client, error));
   }
 
   private lose(client: Client, error: Error): void {

@@ -1,18 +1,14 @@
 import { Client, type ClientConfig } from 'pg';
 import type { Database } from '../db/database';
-import { findUnstartedRuns, noteStarted, type RunRow } from '../db/runs';
-import { lockStepsOf } from '../db/steps';
-import { append } from '../events/append';
 import { ClosedRuns } from './closed-runs';
 import type { ClosedWorkflows } from './closed-workflows';
-import { endSteps } from './end-run';
 import type { RunWorkflows } from './run-workflows';
 
 /** Pause between two looks, milliseconds. */
 const EVERY_MS = 1_000;
-/** Runs and wishes handed over in one look, at most; the rest waits for the next one. */
+/** Wishes repeated in one look, at most; the rest waits for the next one. */
 const AT_ONCE = 100;
-/** Of them, handed over together: Temporal takes some hundred a second, and each has a second. */
+/** Of them, told together: Temporal takes some hundred a second, and each has a second. */
 const TOGETHER = 25;
 /** Longest pause between two wake-ups for the same wish. */
 const LONGEST_PAUSE = '1 minute';
@@ -30,14 +26,14 @@ export interface ReconcilerDeps {
   db: Database;
   /** How the elected process holds its lock: on a connection of its own. */
   lock: ClientConfig;
-  workflows: RunWorkflows;
+  workflows: Pick<RunWorkflows, 'look'>;
   closed: ClosedWorkflows;
   onFault: (what: string, error: unknown) => void;
 }
 
 /**
- * Hands over to Temporal what was committed while Temporal, or the process that took it, was away: runs that were not started, wishes
- * whose wake-up was lost; and ends runs whose workflows an operator has terminated there. One process at a time does it, elected by an advisory lock; the cost does not grow with finished runs.
+ * Tells workflows of wishes whose wake-up was lost, because Temporal or the process that took them was away, and ends runs whose workflows
+ * an operator has terminated there. One process at a time does it, elected by an advisory lock; the cost does not grow with finished runs.
  */
 export class Reconciler {
   private leader: Client | null = null;
@@ -69,7 +65,6 @@ export class Reconciler {
   private async look(): Promise<void> {
     if (!(await this.isElected())) return this.closed.forget();
     this.looks += 1;
-    await this.startRuns();
     await this.repeatWishes();
     // The first look clears as well: a process that never lives for a minute must not leave them for ever.
     if (this.looks % CLEAR_EVERY === 1) await this.clearExpired();
@@ -102,68 +97,27 @@ export class Reconciler {
     return client;
   }
 
-  private async startRuns(): Promise<void> {
-    const runs = await findUnstartedRuns(this.deps.db, AT_ONCE);
-    const started = await this.each(runs, 'could not be started', async (run) => {
-      if (run.deadline_at.getTime() < Date.now()) await this.timeOut(run);
-      else await this.deps.workflows.start(run);
-      return run.id;
-    });
-    if (started.length > 0) await noteStarted(this.deps.db, started);
-  }
-
-  /** A run that waited for Temporal beyond its deadline ends without a workflow, as a queued one that is cancelled does. */
-  private timeOut({ id, attempt, rules }: RunRow): Promise<unknown> {
-    const limit = { kind: 'max_duration_s', value: rules.max_duration_s } as const;
-    return this.deps.db.transaction(async (tx) => {
-      await lockStepsOf(tx, id);
-      const steps = await endSteps(tx, id, 'timed_out');
-      return append(tx, id, {
-        attempt,
-        events: [...steps, { key: 'ended', type: 'run.timed_out', data: { limit } }],
-        change: {
-          status: 'timed_out',
-          status_reason: 'It was not started in time.',
-          phase: null,
-          finished_at: new Date().toISOString(),
-        },
-      });
-    });
-  }
-
   /** Less and less often: every wake-up makes the history of its workflow longer, and an answer may wait for a worker for days. */
   private async repeatWishes(): Promise<void> {
-    const open = await this.deps.db.query<{ id: string; run_id: string }>(
+    const open = await this.deps.db.query<{ run_id: string }>(
       `update wishes set looked_at = now() where id in (
          select id from wishes where closed_at is null and created_at < now() - interval '1 second'
            and (looked_at is null or looked_at < now()
              - least(greatest((now() - created_at) / 4, interval '2 seconds'), interval '${LONGEST_PAUSE}'))
          order by created_at limit $1)
-       returning id, run_id`,
+       returning run_id`,
       [AT_ONCE],
     );
-    const runs = open.map(({ run_id }) => ({ id: run_id }));
-    await this.each(runs, 'could not be woken', ({ id }) => this.deps.workflows.look(id));
+    // Some at a time: one that is not taken holds up no other, an absent Temporal costs few timeouts, a busy one is not made busier by a crowd.
+    for (let at = 0; at < open.length && !this.stopped; at += TOGETHER) {
+      await Promise.all(open.slice(at, at + TOGETHER).map(({ run_id }) => this.wake(run_id)));
+    }
   }
 
-  /**
-   * Acts on some at a time: one that Temporal does not take holds up no other, an absent Temporal costs few timeouts, and a busy one
-   * is not made busier by a crowd.
-   */
-  private async each<Run extends { id: string }, T>(
-    runs: Run[],
-    failed: string,
-    act: (run: Run) => Promise<T>,
-  ): Promise<T[]> {
-    const done: T[] = [];
-    for (let at = 0; at < runs.length && !this.stopped; at += TOGETHER) {
-      const some = runs.slice(at, at + TOGETHER);
-      for (const [index, result] of (await Promise.allSettled(some.map(act))).entries()) {
-        if (result.status === 'fulfilled') done.push(result.value);
-        else this.deps.onFault(`Run ${some[index]!.id} ${failed}`, result.reason);
-      }
-    }
-    return done;
+  private async wake(run_id: string): Promise<void> {
+    await this.deps.workflows
+      .look(run_id)
+      .catch((error: unknown) => this.deps.onFault(`Run ${run_id} could not be woken`, error));
   }
 
   private async clearExpired(): Promise<void> {

@@ -14,14 +14,12 @@ import type { Fate } from './closure';
 import { earlierRun, requestKeyOf } from './request-key';
 import { decideRerun, refuseMissing, type Asked, type Decided } from './rerun';
 import { rulesOfRerun } from './rerun-rules';
-import type { RunStarts } from './run-starts';
 import { queueFull } from './submit';
 import { takeOver } from './take-over';
 
 export interface RerunDeps {
   /** The record as the tenant sees it. */
   records: Records;
-  starts: Pick<RunStarts, 'begin'>;
   /** Rules of new runs. */
   rules: Rules;
   /** Runs of a tenant that have not ended, at most. */
@@ -49,7 +47,7 @@ export interface RerunSubmission extends RerunRequest {
 
 /**
  * Restarts or forks a run that has ended: a new run takes over what holds of it and carries out the rest. All of it is committed in one
- * transaction, in which the old run can be neither removed nor reopened; then the workflow is started as after a submit.
+ * transaction, in which the old run can be neither removed nor reopened; a worker starts its workflow as after a submit.
  * @throws Refusal `not_found`, and as `decideRerun`; `invalid_plan` when tools are gone, `idempotency_mismatch`, `queue_full`; Unavailable
  * when Postgres is away.
  */
@@ -62,10 +60,7 @@ export async function rerun(
   const key = requestKeyOf({ ...submission, route }, { run_id, asked });
   for (;;) {
     const run = await deps.records.transaction((tx) => take(tx, deps, submission, key));
-    if (run !== null) {
-      await deps.starts.begin(run);
-      return { run, replayed: false };
-    }
+    if (run !== null) return { run, replayed: false };
     const earlier = await earlierRun(deps.records, key!);
     if (earlier !== undefined) return { run: earlier, replayed: true };
     // Its run was removed a moment ago, and the key with it: it is free again.

@@ -1,47 +1,89 @@
-import { Turns } from '../turns';
-import type { RunWorkflows, StartableRun } from './run-workflows';
+import { claimUnstartedRuns, type UnstartedRun } from '../db/run-starts';
+import type { Database } from '../db/database';
+import { openListener, type Listener } from '../events/listener';
+import type { RunWorkflows } from './run-workflows';
+import { StartNotes } from './start-notes';
+import { timeOutUnstarted } from './time-out-unstarted';
 
-/** Starts on their way at once, at most: beyond it a submit waits for a place, which slows a flood down to what Temporal takes. */
+/** Pause between two looks without a notice, milliseconds. */
+const LOOK_EVERY_MS = 1_000;
+/** Starts on their way at once, at most: Temporal takes some hundred a second, and each has a second. */
 const MAX_UNDER_WAY = 32;
 
+export interface RunStartsDeps {
+  db: Database;
+  /** URL of the database, to hear of new runs. */
+  url: string;
+  workflows: Pick<RunWorkflows, 'start'>;
+  onFault: (what: string, error: unknown) => void;
+}
+
 /**
- * Hands committed runs over to Temporal while their clients have their reply already: what the reply promises is in Postgres, and a run that
- * Temporal does not take now is handed over by the reconciler.
+ * Hands committed runs over to Temporal: at once when it hears of them, else by a look every second. Every process that carries runs
+ * out has one, for whoever starts a workflow gets its first task with the reply. What Temporal does not take is claimed anew some seconds later.
  */
 export class RunStarts {
   private readonly underWay = new Set<Promise<void>>();
-  private readonly turns = new Turns();
+  private readonly notes: StartNotes;
+  private readonly listener: Listener;
+  private readonly timer: NodeJS.Timeout;
+  private claiming: Promise<void> | null = null;
+  /** There may be more than the last look has claimed. */
+  private more = false;
+  private closed = false;
 
-  /**
-   * @param onNotStarted hears which run Temporal did not take, and why
-   * @param onStarted hears which it did
-   */
-  constructor(
-    private readonly workflows: Pick<RunWorkflows, 'start'>,
-    private readonly onNotStarted: (run_id: string, error: unknown) => void,
-    private readonly onStarted: (run_id: string) => void = () => undefined,
-  ) {}
+  constructor(private readonly deps: RunStartsDeps) {
+    this.notes = new StartNotes(deps.db, (error) => deps.onFault('Starts of runs could not be noted', error));
+    this.listener = openListener(deps.url, 'longhaul_runs', {
+      onNotice: () => this.look(),
+      onConnected: () => this.look(),
+      onLost: (error) => deps.onFault('The connection that hears of new runs was lost', error),
+    });
+    this.timer = setInterval(() => this.look(), LOOK_EVERY_MS);
+  }
 
-  /** Resolves when the run is on its way, which is at once unless too many are. Never throws. */
-  async begin(run: StartableRun): Promise<void> {
-    await this.turns.take(MAX_UNDER_WAY);
-    const start: Promise<void> = this.workflows
-      .start(run)
-      .then(
-        () => this.onStarted(run.id),
-        (error: unknown) => this.onNotStarted(run.id, error),
-      )
-      .finally(() => this.leave(start));
+  /** Claims nothing any more; resolves when no start is on its way: the connection to Temporal may be closed then. */
+  async close(): Promise<void> {
+    this.closed = true;
+    clearInterval(this.timer);
+    await this.listener.close();
+    await this.claiming;
+    await Promise.all(this.underWay);
+    await this.notes.close();
+  }
+
+  private look(): void {
+    this.more = true;
+    if (this.closed || this.claiming !== null || this.underWay.size >= MAX_UNDER_WAY) return;
+    this.more = false;
+    this.claiming = this.claim()
+      .catch((error: unknown) => this.deps.onFault('Runs could not be claimed', error)) // the next look tries again
+      .finally(() => {
+        this.claiming = null;
+        if (this.more) this.look();
+      });
+  }
+
+  private async claim(): Promise<void> {
+    const room = MAX_UNDER_WAY - this.underWay.size;
+    const runs = await claimUnstartedRuns(this.deps.db, room);
+    for (const run of runs) this.begin(run);
+    if (runs.length === room) this.more = true;
+  }
+
+  private begin(run: UnstartedRun): void {
+    const start: Promise<void> = this.start(run)
+      .catch((error: unknown) => this.deps.onFault(`Run ${run.id} could not be started`, error))
+      .finally(() => {
+        this.underWay.delete(start);
+        if (this.more) this.look();
+      });
     this.underWay.add(start);
   }
 
-  /** Resolves when no start is on its way: the connection to Temporal may be closed then. */
-  async settled(): Promise<void> {
-    await Promise.all(this.underWay);
-  }
-
-  private leave(start: Promise<void>): void {
-    this.underWay.delete(start);
-    this.turns.leave();
+  private async start(run: UnstartedRun): Promise<void> {
+    if (run.deadline_at.getTime() < Date.now()) return timeOutUnstarted(this.deps.db, run);
+    await this.deps.workflows.start(run);
+    this.notes.add(run.id);
   }
 }

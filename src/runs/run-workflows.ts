@@ -12,7 +12,7 @@ import type { Rules } from '../contracts/rules';
 import type { Trail } from '../contracts/trail';
 import { LOOK, RUN_WORKFLOW, TRAIL, queueOf, type RunInput } from '../workflows/messages';
 
-/** Longest wait for Temporal, milliseconds. What it did not take in that time the reconciler hands over later. */
+/** Longest wait for Temporal, milliseconds. What it did not take in that time is handed over later. */
 const CALL_TIMEOUT_MS = 1_000;
 /** Characters of the goal that the Temporal UI shows. */
 const SUMMARY_CHARS = 200;
@@ -38,20 +38,34 @@ export interface StartableRun {
 
 /** The port to the workflows of runs. */
 export interface RunWorkflows {
-  /** Starts the workflow of a run; one that is there already is success. @throws when Temporal does not take it within a second. */
+  /**
+   * Starts the workflow of a run; one that is there already is success. Over the connection of a worker that has room, that worker gets
+   * the first task with the reply. @throws when Temporal does not take it within a second.
+   */
   start(run: StartableRun): Promise<void>;
   /** Wakes the workflow so that it asks what is wished. @throws as `start`, and when there is no such open workflow. */
   look(run_id: string): Promise<void>;
 }
 
-/** The port over a connection to Temporal. `queue` is the prefix of the task queues. */
-export function createRunWorkflows(
-  temporal: Required<Pick<ClientOptions, 'connection' | 'namespace'>>,
-  queue: string,
-): RunWorkflows {
+type Temporal = Required<Pick<ClientOptions, 'connection' | 'namespace'>>;
+
+/** The part of the port that wakes, over any connection to Temporal. */
+export function createRunWaker(temporal: Temporal): Pick<RunWorkflows, 'look'> {
+  const client = new Client(temporal);
+  return {
+    async look(run_id) {
+      const handle = client.workflow.getHandle(run_id);
+      await client.withDeadline(Date.now() + CALL_TIMEOUT_MS, () => handle.signal(LOOK));
+    },
+  };
+}
+
+/** The whole port, over the connection of a worker: no other one can ask for first tasks. `queue` is the prefix of the task queues. */
+export function createRunWorkflows(temporal: Temporal, queue: string): RunWorkflows {
   const starting = new AsyncLocalStorage<Trail>();
   const client = new Client({ ...temporal, interceptors: { workflow: [withTrail(starting)] } });
   return {
+    ...createRunWaker(temporal),
     async start(run) {
       const input: RunInput = { run_id: run.id, rules: run.rules, deadline_at_ms: run.deadline_at.getTime() };
       const start = () =>
@@ -59,6 +73,7 @@ export function createRunWorkflows(
           workflowId: run.id,
           taskQueue: queueOf(queue, 'runs'),
           args: [input],
+          requestEagerStart: true,
           workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
           workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
           // A worker that dies with the task must not hold it for the default of 10 s.
@@ -80,10 +95,6 @@ export function createRunWorkflows(
       } catch (error) {
         if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
       }
-    },
-    async look(run_id) {
-      const handle = client.workflow.getHandle(run_id);
-      await client.withDeadline(Date.now() + CALL_TIMEOUT_MS, () => handle.signal(LOOK));
     },
   };
 }

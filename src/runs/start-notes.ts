@@ -1,12 +1,12 @@
-import { noteStarted } from '../db/runs';
+import { noteStarted } from '../db/run-starts';
 import type { Tx } from '../db/tx';
 
-/** Pause between two notes, milliseconds: shorter than the second after which the reconciler takes a queued run for not started. */
+/** Pause between two notes, milliseconds: much shorter than a claim. */
 const NOTE_EVERY_MS = 400;
 
 /**
- * Notes which runs Temporal has taken and no worker has begun yet, all of a moment in one statement: where workers are behind, the
- * reconciler would start each of them a second time. A note that is lost costs that second start, nothing else.
+ * Notes which runs Temporal has taken and no worker has begun yet, all of a moment in one statement: where workers are behind, each of
+ * them would be started a second time once its claim has ended. A note that is lost costs that second start, nothing else.
  */
 export class StartNotes {
   private started: string[] = [];

@@ -6,7 +6,6 @@ import type { NewRun, RunBudget, RunRow } from '../db/runs';
 import type { Tx } from '../db/tx';
 import { appendRun } from '../events/append';
 import { earlierRun, requestKeyOf } from './request-key';
-import type { RunStarts } from './run-starts';
 
 /** Seconds after which a tenant whose runs are all open may try again: some end every moment where there are so many. */
 const QUEUE_RETRY_AFTER_S = 5;
@@ -15,7 +14,6 @@ const ROUTE = 'POST /v1/runs';
 export interface SubmitDeps {
   /** The record as the tenant sees it. */
   records: Tx;
-  starts: Pick<RunStarts, 'begin'>;
   /** Rules of new runs; a budget may lower them. */
   rules: Rules;
   /** Runs of a tenant that have not ended, at most. */
@@ -34,12 +32,12 @@ export interface Submission {
 }
 
 /**
- * Takes a run: its row, its first event and its key are committed together, then the workflow is started, for which nobody waits. When
- * Temporal is away the run stays `queued` and is started later; it is accepted all the same.
+ * Takes a run: its row, its first event and its key are committed together. A worker hears of it and starts its workflow, for which nobody
+ * waits here: where Temporal or all workers are away the run stays `queued`.
  * @throws Refusal `invalid_request` (a budget or replans above the rules), `idempotency_mismatch`, `queue_full`; Unavailable when Postgres is away.
  */
 export async function submitRun(
-  { records, starts, rules, open_runs }: SubmitDeps,
+  { records, rules, open_runs }: SubmitDeps,
   submission: Submission,
 ): Promise<{ run: RunRow; replayed: boolean }> {
   const fresh = newRun(submission, rules);
@@ -48,10 +46,7 @@ export async function submitRun(
   for (;;) {
     const run = await appendRun(records, fresh, { created, key, open_runs });
     if (run === 'too_many_open') throw queueFull(open_runs);
-    if (run !== 'key_taken') {
-      await starts.begin({ ...fresh, origin: run.origin });
-      return { run, replayed: false };
-    }
+    if (run !== 'key_taken') return { run, replayed: false };
     const earlier = await earlierRun(records, key!);
     if (earlier !== undefined) return { run: earlier, replayed: true };
     // Its run was removed a moment ago, and the key with it: it is free again.

@@ -2,7 +2,7 @@ import type { RunWorkflows } from './run-workflows';
 
 /** What is needed to wake a run. */
 export interface WakeDeps {
-  workflows: RunWorkflows;
+  workflows: Pick<RunWorkflows, 'look'>;
   /** Hears that the workflow could not be woken at once; the reconciler repeats it. */
   onNotWoken: (run_id: string, error: unknown) => void;
 }

@@ -7,6 +7,7 @@ import { connectionOptions, openDatabase, type Database } from '../db/database';
 import { createInputCheck } from '../planning/input-check';
 import { createClosedWorkflows } from '../runs/closed-workflows';
 import { Reconciler } from '../runs/reconcile';
+import { RunStarts } from '../runs/run-starts';
 import { createRunWorkflows } from '../runs/run-workflows';
 import { stopRequest } from '../process-end';
 import type { Logger } from '../telemetry/logger';
@@ -69,17 +70,16 @@ export async function runWorkers(
       }),
     ),
   );
-  const reconciler = config.LONGHAUL_ROLES.includes('runs')
-    ? startReconciler(config, db, connection, log)
-    : null;
   const running = Promise.all(workers.map((worker) => worker.run()));
+  const carers = config.LONGHAUL_ROLES.includes('runs') ? careForRuns(config, db, connection, log) : [];
   log.info({ roles: config.LONGHAUL_ROLES }, 'The worker polls.');
   process.send?.('ready');
 
   await Promise.race([stop, running]);
   log.info('The worker stops.');
+  const closing = carers.map((carer) => carer.close());
   for (const worker of workers) shutDown(worker);
-  await Promise.all([running, reconciler?.close()]);
+  await Promise.all([running, ...closing]);
   await connection.close();
   await end(db, metrics);
 }
@@ -123,22 +123,25 @@ async function connect(config: Config, log: Logger, stop: Promise<void>): Promis
   return null;
 }
 
-function startReconciler(
-  config: Config,
+/** Who hands new runs and wishes over to Temporal, beside the worker of the role `runs`. */
+function careForRuns(
+  { DATABASE_URL: url, TEMPORAL_NAMESPACE: namespace, LONGHAUL_TASK_QUEUE: queue }: Config,
   db: Database,
   connection: NativeConnection,
   log: Logger,
-): Reconciler {
-  const temporal = { connection, namespace: config.TEMPORAL_NAMESPACE };
+): { close(): Promise<void> }[] {
+  const temporal = { connection, namespace };
+  const workflows = createRunWorkflows(temporal, queue);
+  const onFault = (what: string, err: unknown) => log.warn({ err }, what);
   const reconciler = new Reconciler({
     db,
-    lock: connectionOptions(config.DATABASE_URL, 'longhaul reconciler'),
-    workflows: createRunWorkflows(temporal, config.LONGHAUL_TASK_QUEUE),
-    closed: createClosedWorkflows(temporal, config.LONGHAUL_TASK_QUEUE),
-    onFault: (what, err) => log.warn({ err }, what),
+    lock: connectionOptions(url, 'longhaul reconciler'),
+    workflows,
+    closed: createClosedWorkflows(temporal, queue),
+    onFault,
   });
   reconciler.start();
-  return reconciler;
+  return [reconciler, new RunStarts({ db, url, workflows, onFault })];
 }
 
 function shutDown(worker: Worker): void {

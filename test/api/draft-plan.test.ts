@@ -16,13 +16,13 @@ const asking = (body: object, headers: Record<string, string> = {}) =>
   api.request('/v1/plans', { body, headers });
 const deps = () =>
   depsWith(api.database.db, [], { planner: createPatternPlanner(), judge: createRuleJudge() });
-/** The run that was submitted last. */
+/** The run that was submitted after so many. */
 const submitted = async (before: number) =>
-  (await eventually(() => api.workflows.started[before], { what: 'the run to be started' })).id;
+  (await eventually(async () => (await api.taken())[before], { what: 'the run to be taken' })).id;
 
 /** Asks for a plan and plays the worker that drafts it. */
 async function drafted(body: object): Promise<{ status: number; draft: PlanDraft }> {
-  const before = api.workflows.started.length;
+  const before = (await api.taken()).length;
   const reply = asking(body);
   const run_id = await submitted(before);
   await draftPlan(deps(), { run_id, round: 1 }, 'e').then(

@@ -89,7 +89,7 @@ describe('API without Postgres', () => {
       api.request('/v1/runs', { body: { goal: 'once' }, headers: { 'idempotency-key': `outage-${key}` } });
     const keys = Array.from({ length: 60 }, (_, i) => i);
     const first = Promise.all(keys.map(submit));
-    await eventually(() => api.workflows.started.some(({ goal }) => goal === 'once'), {
+    await eventually(async () => (await api.taken()).some(({ goal }) => goal === 'once'), {
       what: 'the first run',
     });
     postgres.cut();

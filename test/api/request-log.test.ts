@@ -45,8 +45,8 @@ describe('The log of requests', () => {
       bytes: expect.any(Number) as number,
       msg: 'POST /v1/runs 202',
     });
-    const [started] = api.workflows.started.filter(({ id }) => id === run.id);
-    expect(started).toMatchObject({ request_id: 'mine', trace_id: TRACE });
+    const [taken] = (await api.taken()).filter(({ id }) => id === run.id);
+    expect(taken).toMatchObject({ request_id: 'mine', trace_id: TRACE });
   });
 
   test('shows the pattern of the address, never the address itself', async () => {

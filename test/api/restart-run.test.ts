@@ -27,7 +27,7 @@ const post = (path: string, body: unknown, headers: Record<string, string> = {})
   api.request(`/v1/runs/${path}`, { method: 'POST', body, headers });
 
 describe('POST /v1/runs/{id}/restart', () => {
-  test('answers with the new run and where it is, and starts its workflow', async () => {
+  test('answers with the new run and where it is, which waits to be started', async () => {
     const old = await endedRun();
     const reply = await post(`${old}/restart`, { from: 'two', reason: 'again' });
     const run = (await reply.json()) as Run;
@@ -35,7 +35,7 @@ describe('POST /v1/runs/{id}/restart', () => {
     const origin = { type: 'restart', run_id: old, from: 'two', reason: 'again' };
     expect(run).toMatchObject({ status: 'queued', origin, root_run_id: old, superseded_by: null });
     expect(await api.get(old)).toMatchObject({ superseded_by: run.id });
-    expect(api.workflows.started).toContainEqual(expect.objectContaining({ id: run.id, origin }));
+    expect(await api.taken()).toContainEqual(expect.objectContaining({ id: run.id, origin }));
     const list = async (query: string) =>
       ((await (await api.request(`/v1/runs?${query}`)).json()) as { data: Run[] }).data.map(({ id }) => id);
     expect(await list('superseded=true')).toContain(old);

@@ -58,7 +58,7 @@ describe.each([
       'cache-control': 'no-cache, no-transform',
     });
     await eventually(() => stream.frames.length === 1, { what: 'the first event' });
-    expect(api.workflows.started.map(({ id }) => id)).toContain(stream.id);
+    expect((await api.taken()).map(({ id }) => id)).toContain(stream.id);
     await api.append(stream.id, facts(1, 3));
     await complete(api, stream.id);
     await eventually(stream.ended, { what: 'the end of the stream' });
@@ -102,13 +102,13 @@ describe.each([
   });
 
   test('refuses as a submit does, with a problem document', async () => {
-    const before = api.workflows.started.length;
+    const before = await api.taken();
     await problemIn(await api.request(path, { body: { goal: '' }, headers }), 'invalid_request', {
       pointers: ['/goal'],
     });
     const plan = { steps: [{ id: 'a', tool: 'nothing' }] };
     await problemIn(await api.request(path, { body: { goal: 'a', plan }, headers }), 'invalid_plan');
-    expect(api.workflows.started).toHaveLength(before);
+    expect(await api.taken()).toEqual(before);
   });
 });
 

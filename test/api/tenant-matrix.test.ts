@@ -126,8 +126,8 @@ async function ownId({ of, running = false, asking = false }: Fixture): Promise<
   const one = asking ? { tool: 'unheard' } : { tool: 'calculator', input: { expression: '1' } };
   const run_id = await plannedRun(deps, [{ id: 'one', ...one }], { tenant: 'tenant_own' });
   if (asking) await start(deps, run_id, 'one');
-  if (running) await api.workflows.start({ id: run_id } as never);
-  else await api.append(run_id, [COMPLETED], { status: 'completed', finished_at: new Date().toISOString() });
+  if (!running)
+    await api.append(run_id, [COMPLETED], { status: 'completed', finished_at: new Date().toISOString() });
   return run_id;
 }
 

@@ -24,7 +24,6 @@ describe('open runs of a tenant', () => {
     submitRun(
       {
         records: db.of(of),
-        starts: { begin: () => Promise.resolve() },
         rules: RULES,
         open_runs: 10,
       },

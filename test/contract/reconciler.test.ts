@@ -2,14 +2,11 @@ import { connectionOptions } from '../../src/db/database';
 import { createApiKey } from '../../src/db/api-keys';
 import { createStreamTicket } from '../../src/db/stream-tickets';
 import { newId } from '../../src/db/new-id';
-import { RunStarts } from '../../src/runs/run-starts';
-import { StartNotes } from '../../src/runs/start-notes';
 import { Reconciler } from '../../src/runs/reconcile';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
 import { fakeClosed, fakeWorkflows, type FakeClosed, type FakeWorkflows } from '../support/fakes';
-import { RESTART, repeat, repeatable } from '../support/reruns';
-import { newRun, rowOf, typesOf } from '../support/runs';
+import { newRun, rowOf } from '../support/runs';
 
 describe('the reconciler', () => {
   let test_db: TestDatabase;
@@ -40,14 +37,7 @@ describe('the reconciler', () => {
     reconciler.start();
     return reconciler;
   }
-  /** A run that a submit left behind a while ago. */
-  async function leftBehind(): Promise<string> {
-    const run_id = await newRun(test_db.db);
-    await test_db.db.query(`update runs set created_at = now() - interval '1 minute' where id = $1`, [
-      run_id,
-    ]);
-    return run_id;
-  }
+  /** A run whose wish nobody has told its workflow of. */
   async function wished({ closed = false, age = '1 minute' } = {}): Promise<string> {
     const run_id = await newRun(test_db.db);
     await test_db.db.query(`update runs set status = 'cancelling' where id = $1`, [run_id]);
@@ -58,128 +48,36 @@ describe('the reconciler', () => {
     );
     return run_id;
   }
-  const isMarked = async (run_id: string) =>
-    (await rowOf(test_db.db, run_id))['workflow_started_at'] !== null;
+  const isWoken = (run_id: string, of = workflows) => of.woken.includes(run_id);
   const kill = (name: string) =>
     test_db.owner.query(
       'select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1 and datname = current_database()',
       [name],
     );
 
-  test('starts what was left behind, marks it and starts it once', async () => {
-    const runs = [await leftBehind(), await leftBehind()];
+  test('is held up by no workflow that Temporal does not wake', async () => {
+    const refused = await wished({ age: '2 minutes' });
+    workflows.refused.add(refused);
+    const run_id = await wished();
     begin();
-    for (const run_id of runs) await eventually(() => isMarked(run_id));
-    const later = await leftBehind();
-    await eventually(() => isMarked(later));
-    expect(workflows.started.map(({ id }) => id)).toEqual([...runs, later]);
-    expect(workflows.started[0]).toMatchObject({
-      id: runs[0],
-      tenant: 'tenant',
-      goal: 'a goal',
-      origin: { type: 'api' },
-    });
-    expect(faults).toEqual([]);
+    await eventually(() => workflows.woken.includes(run_id));
+    expect(faults).toContain(`Run ${refused} could not be woken`);
   });
 
-  test('leaves alone what is fresh, was marked, or is over', async () => {
-    const fresh = await newRun(test_db.db);
-    await test_db.db.query(`update runs set created_at = now() + interval '1 minute' where id = $1`, [fresh]);
-    const over = await leftBehind();
-    await test_db.db.query(`update runs set status = 'cancelled' where id = $1`, [over]);
-    const marked = await leftBehind();
-    await test_db.db.query('update runs set workflow_started_at = now() where id = $1', [marked]);
-    const due = await leftBehind();
-    begin();
-    await eventually(() => isMarked(due));
-    expect(workflows.started.map(({ id }) => id)).toEqual([due]);
-  });
-
-  test('tries again when Temporal is back', async () => {
-    workflows.away = true;
-    const run_id = await leftBehind();
-    begin();
-    await eventually(() => faults.length >= 2);
-    expect(await isMarked(run_id)).toBe(false);
-    expect(faults[0]).toBe(`Run ${run_id} could not be started`);
-    workflows.away = false;
-    await eventually(() => isMarked(run_id));
-  });
-
-  test('ends a run that waited for Temporal beyond its deadline, without it', async () => {
-    const run_id = await leftBehind();
-    await test_db.db.query(`update runs set deadline_at = now() - interval '1 second' where id = $1`, [
-      run_id,
-    ]);
-    workflows.away = true;
-    begin();
-    await eventually(async () => (await rowOf(test_db.db, run_id))['status'] === 'timed_out');
-    const [last] = await test_db.db.query(
-      'select type from events where run_id = $1 order by seq desc limit 1',
-      [run_id],
-    );
-    expect(last).toEqual({ type: 'run.timed_out' });
-    expect(workflows.started).toEqual([]);
-  });
-
-  test('ends the steps of a restart with it that waited beyond its deadline', async () => {
-    const { failedRun, deps } = repeatable(test_db.db);
-    const { id } = await repeat(deps, await failedRun(), RESTART);
-    await test_db.db.query(
-      `update runs set created_at = now() - interval '1 minute', deadline_at = now() - interval '1 second' where id = $1`,
-      [id],
-    );
-    begin();
-    await eventually(async () => (await rowOf(test_db.db, id))['status'] === 'timed_out');
-    expect((await typesOf(test_db.db, id)).slice(-2)).toEqual(['step.cancelled two', 'run.timed_out']);
-  });
-
-  test('does not start again what the process that took it has handed over, however long it queues', async () => {
-    const [started, begun] = [await leftBehind(), await leftBehind()];
-    await test_db.db.query(`update runs set status = 'running' where id = $1`, [begun]);
-    const notes = new StartNotes(test_db.db, (error) => {
-      throw error;
-    });
-    const starts = new RunStarts(
-      workflows,
-      () => undefined,
-      (run_id) => notes.add(run_id),
-    );
-    for (const id of [started, begun]) await starts.begin({ id } as never);
-    await starts.settled();
-    await notes.close();
-    expect([await isMarked(started), await isMarked(begun)]).toEqual([true, false]);
-    const later = await leftBehind();
-    begin();
-    await eventually(() => isMarked(later));
-    expect(workflows.started.map(({ id }) => id)).toEqual([started, begun, later]);
-  });
-
-  test('hands runs over in small crowds, so that a busy Temporal takes them', async () => {
-    const runs = await Promise.all(Array.from({ length: 60 }, () => leftBehind()));
+  test('wakes in small crowds, so that a busy Temporal takes them', async () => {
+    const runs = await Promise.all(Array.from({ length: 60 }, () => wished()));
     let together = 0;
     let most = 0;
-    const start = workflows.start.bind(workflows);
-    workflows.start = async (run) => {
+    const look = workflows.look.bind(workflows);
+    workflows.look = async (run_id) => {
       most = Math.max(most, (together += 1));
       await new Promise((resolve) => setImmediate(resolve));
       together -= 1;
-      await start(run);
+      await look(run_id);
     };
     begin();
-    await eventually(() => workflows.started.length === runs.length);
+    await eventually(() => workflows.woken.length === runs.length);
     expect(most).toBeLessThanOrEqual(25);
-  });
-
-  test('is held up by no run that Temporal refuses', async () => {
-    const refused = await leftBehind();
-    workflows.refused.add(refused);
-    const wish = await wished();
-    const run_id = await leftBehind();
-    begin();
-    await eventually(() => isMarked(run_id));
-    await eventually(() => workflows.woken.includes(wish));
-    expect(await isMarked(refused)).toBe(false);
   });
 
   test('repeats wishes until they are closed', async () => {
@@ -215,8 +113,8 @@ describe('the reconciler', () => {
     closed.listed.set(run_id, new Date());
     closed.newest.set(run_id, { execution: 'e', reason: null });
     await eventually(async () => (await rowOf(test_db.db, run_id))['status'] === 'cancelled');
-    const left = await leftBehind();
-    await eventually(() => isMarked(left));
+    const left = await wished();
+    await eventually(() => isWoken(left));
   });
 
   test('forgets keys that expired and keeps the others', async () => {
@@ -263,23 +161,22 @@ describe('the reconciler', () => {
   test('is one of all processes; another takes over when its connection is lost', async () => {
     const others = fakeWorkflows();
     begin('first reconciler');
-    const first = await leftBehind();
-    await eventually(() => isMarked(first));
+    const first = await wished();
+    await eventually(() => isWoken(first));
     begin('second reconciler', others);
-    const second = await leftBehind();
-    await eventually(() => isMarked(second));
-    expect([workflows.started.length, others.started.length]).toEqual([2, 0]);
+    const second = await wished();
+    await eventually(() => isWoken(second));
+    expect(others.woken).toEqual([]);
 
     const lost = open[0]!;
     await kill('first reconciler');
-    const third = await leftBehind();
-    await eventually(() => isMarked(third));
-    // Who was killed at work may finish its look beside the next one: a start that is repeated is none, so nothing is asked here.
+    const third = await wished();
+    await eventually(() => isWoken(third) || isWoken(third, others));
+    // Who was killed at work may finish its look beside the next one: a second wake-up does no harm, so nothing is asked here.
     await lost.close();
-    const fourth = await leftBehind();
-    await eventually(() => isMarked(fourth));
-    expect(others.started.map(({ id }) => id)).toContain(fourth);
-    expect(workflows.started.map(({ id }) => id)).not.toContain(fourth);
+    const fourth = await wished();
+    await eventually(() => isWoken(fourth, others));
+    expect(isWoken(fourth)).toBe(false);
   });
 
   test('goes on however often connections are lost, and always elects one again', async () => {
@@ -294,21 +191,21 @@ describe('the reconciler', () => {
     for (const name of ['one', 'two', 'three', 'one']) {
       await eventually(async () => (await holders()) === 1, { what: 'one to be elected' });
       await kill(name);
-      const run_id = await leftBehind();
-      await eventually(() => isMarked(run_id));
+      const run_id = await wished();
+      await eventually(() => isWoken(run_id));
     }
     await eventually(async () => (await holders()) === 1, { what: 'one to be elected' });
   });
 
   test('gives its election back when it stops', async () => {
     const first = begin('first reconciler');
-    const run_id = await leftBehind();
-    await eventually(() => isMarked(run_id));
+    const run_id = await wished();
+    await eventually(() => isWoken(run_id));
     await first.close();
     const others = fakeWorkflows();
     begin('second reconciler', others);
-    const next = await leftBehind();
-    await eventually(() => isMarked(next));
-    expect(others.started.map(({ id }) => id)).toEqual([next]);
+    const next = await wished();
+    await eventually(() => isWoken(next, others));
+    expect(isWoken(next)).toBe(false);
   });
 });

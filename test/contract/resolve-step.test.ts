@@ -39,10 +39,7 @@ function resolve(run_id: string, said: ResolveStep, step_id = 'one', tenant = 't
   return resolveStep(
     {
       records: test_db.db.of(tenant),
-      workflows: {
-        start: () => Promise.reject(new Error('not asked')),
-        look: async (id) => void woken.push(id),
-      },
+      workflows: { look: async (id) => void woken.push(id) },
       tools: deps().tools.catalogue,
       checkInput: createInputCheck(),
       onNotWoken: (_id, error) => {

@@ -1,5 +1,6 @@
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
+import { NativeConnection } from '@temporalio/worker';
 import { createClosedWorkflows } from '../../src/runs/closed-workflows';
 import { createRunWorkflows } from '../../src/runs/run-workflows';
 import { newId } from '../../src/db/new-id';
@@ -21,9 +22,9 @@ const startable = (n: number) => ({
 });
 
 describe('The port to the workflows of runs', () => {
-  let connection: Connection;
+  let connection: NativeConnection;
   beforeAll(async () => {
-    connection = await Connection.connect({ address: servers().temporal_address });
+    connection = await NativeConnection.connect({ address: servers().temporal_address });
   });
   afterAll(() => connection.close());
 
@@ -49,9 +50,9 @@ describe('The port to the workflows of runs', () => {
 
 describe('The port to workflows that were closed from outside', () => {
   const queue = `nobody-polls-${newId('run').toLowerCase()}`;
-  let connection: Connection;
+  let connection: NativeConnection;
   beforeAll(async () => {
-    connection = await Connection.connect({ address: servers().temporal_address });
+    connection = await NativeConnection.connect({ address: servers().temporal_address });
   });
   afterAll(() => connection.close());
 

@@ -1,51 +1,32 @@
 import type { SubmitRun } from '../../src/contracts/run';
-import { RunStarts } from '../../src/runs/run-starts';
 import { submitRun } from '../../src/runs/submit';
 import type { Tx } from '../../src/db/tx';
 import { createTestDatabase, type TestDatabase } from '../support/database';
-import { eventually } from '../support/eventually';
-import { fakeWorkflows, type FakeWorkflows } from '../support/fakes';
-import { RULES, rowOf, typesOf } from '../support/runs';
+import { RULES, typesOf } from '../support/runs';
 
 const HOUR_MS = 3_600_000;
 
-const fail = (run_id: string) => {
-  throw new Error(`${run_id} was not started.`);
-};
-
 describe('submitting a run', () => {
   let test_db: TestDatabase;
-  let workflows: FakeWorkflows;
   let tenants = 0;
   /** Each test has a tenant of its own. */
   let tenant: string;
-  const notStarted: string[] = [];
   beforeAll(async () => void (test_db = await createTestDatabase()));
   afterAll(() => test_db.drop());
-  beforeEach(() => {
-    workflows = fakeWorkflows();
-    tenant = `tenant_${(tenants += 1)}`;
-    notStarted.length = 0;
-  });
+  beforeEach(() => void (tenant = `tenant_${(tenants += 1)}`));
 
   const submit = async (
     body: SubmitRun,
     key: string | null = null,
     of: { tenant?: string; now?: Date } = {},
   ) => {
-    const starts = new RunStarts(workflows, (run_id) => void notStarted.push(run_id));
     const ids = { request_id: 'req_1', trace_id: null };
     const submission = { tenant, body, idempotency_key: key, ...ids, now: new Date(), ...of };
-    const submitted = await submitRun(
-      { records: test_db.db, starts, rules: RULES, open_runs: 1_000 },
-      submission,
-    );
-    await starts.settled();
-    return submitted;
+    return submitRun({ records: test_db.db, rules: RULES, open_runs: 1_000 }, submission);
   };
   const runsOf = () => test_db.db.query<{ id: string }>('select id from runs where tenant = $1', [tenant]);
 
-  test('commits the run with its first event, then starts its workflow', async () => {
+  test('commits the run with its first event', async () => {
     const { run, replayed } = await submit({
       goal: 'a goal',
       budget: { max_steps: 3 },
@@ -62,7 +43,6 @@ describe('submitting a run', () => {
     });
     expect(run.rules).toEqual({ ...RULES, max_steps: 3 });
     expect(await typesOf(test_db.db, run.id)).toEqual(['run.created']);
-    expect(workflows.started).toMatchObject([{ id: run.id, tenant, rules: { max_steps: 3 } }]);
   });
 
   test('makes one run of fifty requests with one key', async () => {
@@ -70,7 +50,6 @@ describe('submitting a run', () => {
     expect(new Set(all.map(({ run }) => run.id)).size).toBe(1);
     expect(all.filter(({ replayed }) => !replayed)).toHaveLength(1);
     expect(await runsOf()).toHaveLength(1);
-    expect(workflows.started).toHaveLength(1);
     expect(await typesOf(test_db.db, all[0]!.run.id)).toEqual(['run.created']);
   });
 
@@ -149,23 +128,11 @@ describe('submitting a run', () => {
     await expect(submit({ goal: 'one' }, 'key')).rejects.toMatchObject({ code: '23514' });
     await test_db.owner.query('alter table events drop constraint refuse');
     expect(await runsOf()).toHaveLength(1);
-    expect(workflows.started).toHaveLength(1);
     expect(await submit({ goal: 'another' }, 'key')).toMatchObject({ replayed: false });
-  });
-
-  test('accepts a run while Temporal is away, and says so to whom it concerns', async () => {
-    workflows.away = true;
-    const { run } = await submit({ goal: 'later' }, 'key');
-    expect(run).toMatchObject({ status: 'queued' });
-    expect(notStarted).toEqual([run.id]);
-    expect(await rowOf(test_db.db, run.id)).toMatchObject({ workflow_started_at: null });
-    workflows.away = false;
-    expect(await submit({ goal: 'later' }, 'key')).toMatchObject({ replayed: true, run: { id: run.id } });
   });
 
   test('stores a run in one statement, and a key with it', async () => {
     const query = jest.fn(test_db.db.query.bind(test_db.db)) as typeof test_db.db.query & jest.Mock;
-    const starts = new RunStarts(workflows, fail);
     for (const idempotency_key of [null, 'key']) {
       query.mockClear();
       const submission = {
@@ -176,10 +143,9 @@ describe('submitting a run', () => {
         trace_id: null,
         now: new Date(),
       };
-      await submitRun({ records: { query }, starts, rules: RULES, open_runs: 1_000 }, submission);
+      await submitRun({ records: { query }, rules: RULES, open_runs: 1_000 }, submission);
       expect(query).toHaveBeenCalledTimes(1);
     }
-    await starts.settled();
   });
 
   test('takes the key of a run that is removed in between as a free one', async () => {
@@ -203,35 +169,8 @@ describe('submitting a run', () => {
       trace_id: null,
       now: new Date(),
     };
-    const starts = new RunStarts(workflows, fail);
-    const second = await submitRun({ records, starts, rules: RULES, open_runs: 1_000 }, submission);
-    await starts.settled();
+    const second = await submitRun({ records, rules: RULES, open_runs: 1_000 }, submission);
     expect([removed, second.replayed, second.run.id === run.id]).toEqual([true, false, false]);
-  });
-
-  test('does not wait for Temporal, but for a place when very many starts are on their way', async () => {
-    const taken: (() => void)[] = [];
-    const slow = { start: () => new Promise<void>((resolve) => taken.push(resolve)) };
-    const starts = new RunStarts(slow, fail);
-    const submission = {
-      tenant,
-      body: { goal: 'a' },
-      idempotency_key: null,
-      request_id: null,
-      trace_id: null,
-      now: new Date(),
-    };
-    const one = () => submitRun({ records: test_db.db, starts, rules: RULES, open_runs: 1_000 }, submission);
-    for (let i = 0; i < 32; i += 1) await one();
-    let waited = true;
-    const late = one().then(() => (waited = false));
-    await eventually(async () => (await runsOf()).length === 33, { what: 'the last run to be committed' });
-    expect([waited, taken.length]).toEqual([true, 32]);
-    taken[0]!();
-    await late;
-    expect(taken).toHaveLength(33);
-    for (const take of taken) take();
-    await starts.settled();
   });
 
   test('refuses a budget above the rules, by name', async () => {

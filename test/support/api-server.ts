@@ -9,13 +9,13 @@ import { STREAM_LIMITS, type StreamLimits } from '../../src/api/stream/limits';
 import { OpenStreams } from '../../src/api/stream/open-streams';
 import type { Run } from '../../src/contracts/run';
 import type { Rules } from '../../src/contracts/rules';
+import type { RunRow } from '../../src/db/runs';
 import { SCOPES } from '../../src/contracts/api-key';
 import { acceptedApiKeys, createApiKey } from '../../src/db/api-keys';
 import { openDatabase } from '../../src/db/database';
 import { append, type NewEvent, type RunChange } from '../../src/events/append';
 import { useStreamTicket } from '../../src/db/stream-tickets';
 import { EventHub } from '../../src/events/hub';
-import { RunStarts } from '../../src/runs/run-starts';
 import { createInputCheck } from '../../src/planning/input-check';
 import { Registry } from 'prom-client';
 import { createApiMetrics } from '../../src/telemetry/api-metrics';
@@ -24,7 +24,7 @@ import { createLogger } from '../../src/telemetry/logger';
 import { loadTools } from '../../src/tools/load-tools';
 import { replyChecker } from './check-reply';
 import { createTestDatabase, type TestDatabase } from './database';
-import { recordWorkflows, type RecordedWorkflows } from './recorded-workflows';
+import { fakeWorkflows, type FakeWorkflows } from './fakes';
 
 export const RULES: Rules = {
   max_steps: 50,
@@ -67,7 +67,7 @@ export interface ApiServer {
   readonly url: string;
   readonly port: number;
   readonly database: TestDatabase;
-  readonly workflows: RecordedWorkflows;
+  readonly workflows: FakeWorkflows;
   /** Secrets of two tenants, with every scope. */
   readonly keys: { own: string; foreign: string };
   readonly deps: ApiDeps;
@@ -75,6 +75,8 @@ export interface ApiServer {
   request(path: string, init?: RequestOptions): Promise<Response>;
   submit(body?: object, headers?: Record<string, string>): Promise<Run>;
   get(run_id: string): Promise<Run>;
+  /** The runs that were taken, in their order, as the worker finds them that is to start them. */
+  taken(): Promise<TakenRun[]>;
   append(run_id: string, events: NewEvent[], change?: RunChange): Promise<number>;
   /** Bytes that wait in the server for clients to read, over all connections. */
   unsentBytes(): number;
@@ -86,6 +88,9 @@ export interface ApiServer {
   readers(): number;
   stop(): Promise<void>;
 }
+
+/** What a worker starts a run with. */
+export type TakenRun = Pick<RunRow, 'id' | 'tenant' | 'goal' | 'origin' | 'request_id' | 'trace_id'>;
 
 export interface RequestOptions {
   method?: string;
@@ -110,8 +115,7 @@ export async function startApiServer({
   const hub = new EventHub({ url: server_url, db, onFault: () => undefined });
   const own = await createApiKey(database.db, 'tenant_own', 'own', { scopes: SCOPES });
   const foreign = await createApiKey(database.db, 'tenant_foreign', 'foreign', { scopes: SCOPES });
-  const workflows = recordWorkflows();
-  const starts = new RunStarts(workflows, () => undefined);
+  const workflows = fakeWorkflows();
   const keys = acceptKeys(db, { production, onFault: () => undefined });
   const quotas = { ...QUOTAS, ...settings?.quotas };
   const context = createLogContext();
@@ -140,7 +144,6 @@ export async function startApiServer({
       onFault: () => undefined,
     }),
     workflows,
-    starts,
     tools: loadTools([]),
     checkInput: createInputCheck(),
     rules: RULES,
@@ -208,6 +211,10 @@ export async function startApiServer({
       return (await reply.json()) as Run;
     },
     get: async (run_id) => (await (await request(`/v1/runs/${run_id}`)).json()) as Run,
+    taken: () =>
+      database.db.query<TakenRun>(
+        'select id, tenant, goal, origin, request_id, trace_id from runs order by created_at, id',
+      ),
     async append(run_id, events, change = {}) {
       const { last_seq } = await database.db.transaction((tx) =>
         append(tx, run_id, { attempt: 1, events, change }),
@@ -222,7 +229,6 @@ export async function startApiServer({
     async stop() {
       await served.close();
       await keys.close();
-      await starts.settled();
       await db.close();
       if (given === undefined) await database.drop();
     },

@@ -24,5 +24,5 @@ export async function everything({ database, workflows }: ApiServer): Promise<st
       database.owner.query(`select to_jsonb(t) - 'last_used_at' as row from ${table} t order by t::text`),
     ),
   );
-  return JSON.stringify([rows, workflows.started.map(({ id }) => id), workflows.woken]);
+  return JSON.stringify([rows, workflows.woken]);
 }

@@ -18,7 +18,6 @@ import { RULES } from './runs';
 export function rerunDeps(deps: ActivityDeps, more: Partial<RerunDeps> = {}): RerunDeps {
   return {
     records: deps.db,
-    starts: { begin: () => Promise.resolve() },
     rules: RULES,
     open_runs: 1_000,
     tools: deps.tools.catalogue,

@@ -72,10 +72,9 @@ async function repeat(
   asked: Asked,
 ): Promise<void> {
   if (asked.model !== undefined) requireModels(deps);
-  const { starts, rules, settings, checkInput, context } = deps;
+  const { rules, settings, checkInput, context } = deps;
   const ground: RerunDeps = {
     records,
-    starts,
     rules,
     open_runs: settings.open_runs,
     tools: deps.tools.catalogue,

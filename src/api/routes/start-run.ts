@@ -108,7 +108,7 @@ export async function submit(deps: ApiDeps, { req, res, body, caller, records }:
   refuseUnsoundPlan(deps, body);
   const { request_id = null, trace_id = null } = deps.context.fields();
   const { run, replayed } = await submitRun(
-    { records, starts: deps.starts, rules: deps.rules, open_runs: deps.settings.open_runs },
+    { records, rules: deps.rules, open_runs: deps.settings.open_runs },
     {
       tenant: caller.tenant,
       ...dayOf(caller, deps.settings),
