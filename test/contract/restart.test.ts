@@ -158,7 +158,7 @@ describe('a restarted run', () => {
 
   test('that is cancelled before a worker takes it has done nothing', async () => {
     const { run } = await ask(await failedRun(), RESTART);
-    const wish = { tenant: 'tenant', run_id: run.id, reason: null, actor: 'key_1', now: new Date() };
+    const wish = { tenant: 'tenant', run_id: run.id, reason: null, actor: 'key_1' };
     const workflows = fakeWorkflows();
     await cancelRun({ records: test_db.db, workflows, onNotWoken: () => undefined }, wish);
     await expect(draftPlan(deps(), { run_id: run.id, round: 1 }, AROUND.execution)).rejects.toMatchObject({

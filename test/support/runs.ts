@@ -83,7 +83,7 @@ export async function reopen(db: Database, run_id: string): Promise<string> {
   // In a test of the log alone nobody has worked on the run before.
   await db.query(`update runs set execution = 'e' where id = $1 and execution is null`, [run_id]);
   const execution = `e${Number((await rowOf(db, run_id)).attempt) + 1}`;
-  await reopenRun(db, { run_id, execution }, new Date());
+  await reopenRun(db, { run_id, execution });
   return execution;
 }
 
