@@ -67,7 +67,6 @@ export interface NewRun {
   tags: string[];
   request_id: string | null;
   trace_id: string | null;
-  deadline_at: Date;
   /** Of a restart or a fork; a run that comes from no other is the first of its lineage. */
   origin?: Origin;
   root_run_id?: string;
@@ -124,10 +123,10 @@ export async function findRequest(
   return request;
 }
 
-/** Runs that were committed more than a second ago and that Temporal may not know yet, oldest first. */
-export function findUnstartedRuns(db: Tx, limit: number): Promise<RunRow[]> {
-  return db.query<RunRow>(
-    `select ${RUN_COLUMNS} from runs r ${RUN_PROGRESS}
+/** Runs that were committed more than a second ago and that Temporal may not know yet, oldest first; and whether their time is over. */
+export function findUnstartedRuns(db: Tx, limit: number): Promise<(RunRow & { late: boolean })[]> {
+  return db.query<RunRow & { late: boolean }>(
+    `select ${RUN_COLUMNS}, r.deadline_at < now() as late from runs r ${RUN_PROGRESS}
      where r.status = 'queued' and r.workflow_started_at is null and r.created_at < now() - interval '1 second'
      order by r.created_at limit $1`,
     [limit],

@@ -1,5 +1,6 @@
 import { Client, type ClientConfig } from 'pg';
 import type { Database } from '../db/database';
+import { DATABASE_NOW, databaseTime } from '../db/database-now';
 import { findUnstartedRuns, noteStarted, type RunRow } from '../db/runs';
 import { lockStepsOf } from '../db/steps';
 import { append } from '../events/append';
@@ -73,7 +74,7 @@ export class Reconciler {
     await this.repeatWishes();
     // The first look clears as well: a process that never lives for a minute must not leave them for ever.
     if (this.looks % CLEAR_EVERY === 1) await this.clearExpired();
-    if (this.looks % CLOSED_EVERY === 1) await this.closed.look(new Date());
+    if (this.looks % CLOSED_EVERY === 1) await this.closed.look(await databaseTime(this.deps.db));
   }
 
   private async isElected(): Promise<boolean> {
@@ -105,7 +106,7 @@ export class Reconciler {
   private async startRuns(): Promise<void> {
     const runs = await findUnstartedRuns(this.deps.db, AT_ONCE);
     const started = await this.each(runs, 'could not be started', async (run) => {
-      if (run.deadline_at.getTime() < Date.now()) await this.timeOut(run);
+      if (run.late) await this.timeOut(run);
       else await this.deps.workflows.start(run);
       return run.id;
     });
@@ -125,7 +126,7 @@ export class Reconciler {
           status: 'timed_out',
           status_reason: 'It was not started in time.',
           phase: null,
-          finished_at: new Date().toISOString(),
+          finished_at: DATABASE_NOW,
         },
       });
     });

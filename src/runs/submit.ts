@@ -49,7 +49,7 @@ export async function submitRun(
     const run = await appendRun(records, fresh, { created, key, open_runs });
     if (run === 'too_many_open') throw queueFull(open_runs);
     if (run !== 'key_taken') {
-      await starts.begin({ ...fresh, origin: run.origin });
+      await starts.begin(run);
       return { run, replayed: false };
     }
     const earlier = await earlierRun(records, key!);
@@ -64,7 +64,7 @@ export function queueFull(open_runs: number): Refusal {
   return new Refusal('queue_full', detail, [], { retry_after_s: QUEUE_RETRY_AFTER_S });
 }
 
-function newRun({ tenant, day, body, request_id, trace_id, now }: Submission, rules: Rules): NewRun {
+function newRun({ tenant, day, body, request_id, trace_id }: Submission, rules: Rules): NewRun {
   const budget = budgetOf(body, rules);
   return {
     id: newId('run'),
@@ -84,7 +84,6 @@ function newRun({ tenant, day, body, request_id, trace_id, now }: Submission, ru
     tags: body.tags ?? [],
     request_id,
     trace_id,
-    deadline_at: new Date(now.getTime() + budget.max_duration_s * 1_000),
   };
 }
 

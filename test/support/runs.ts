@@ -46,7 +46,6 @@ export async function newRun(
       tags: [],
       request_id: null,
       trace_id: null,
-      deadline_at: new Date(Date.now() + 3_600_000),
     },
     { created: { key: 'created', type: 'run.created', data: { run } }, key: null, open_runs: 1_000_000 },
   );

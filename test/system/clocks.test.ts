@@ -1,7 +1,9 @@
 import type { Run } from '../../src/contracts/run';
 import { movedClock } from '../support/moved-clock';
 import { problemIn } from '../support/problem';
+import { newRun } from '../support/runs';
 import { startSystem, type ApiProgram, type Program, type System } from '../support/stack';
+import { terminateWorkflow } from '../support/temporal-program';
 
 const HOUR_MS = 3_600_000;
 const WRONG = [
@@ -10,6 +12,8 @@ const WRONG = [
 ] as const;
 type Which = 'right' | 'ahead' | 'behind';
 const ALL: readonly Which[] = ['right', 'ahead', 'behind'];
+const waiting = (ms: number) => ({ steps: [{ id: 'a', tool: 'test.wait', input: { ms } }] });
+const LONG = { goal: 'wait', plan: waiting(60_000) };
 const GOAL = { goal: '6 * 7' };
 
 let system: System;
@@ -49,6 +53,11 @@ async function completes({ id }: Run): Promise<void> {
 describe.each(WRONG)('An API whose clock is an hour %s', (which) => {
   test('takes runs that complete', async () => {
     await completes(await made(await ask(which, '/v1/runs', { body: GOAL })));
+  });
+
+  test('gives a run its whole time', async () => {
+    const run = await made<Run>(await ask(which, '/v1/runs', { body: { goal: 'wait', plan: waiting(300) } }));
+    expect(await system.ended(run.id)).toMatchObject({ status: 'completed' });
   });
 
   test('knows the run of a repeated request, as the others do', async () => {
@@ -108,11 +117,22 @@ describe.each(WRONG)('A worker whose clock is an hour %s', (_which, ms) => {
   });
 
   test('ends runs that are cancelled', async () => {
-    const plan = { steps: [{ id: 'a', tool: 'test.wait', input: { ms: 60_000 } }] };
-    const run = await made<Run>(await ask('right', '/v1/runs', { body: { goal: 'wait', plan } }));
+    const run = await made<Run>(await ask('right', '/v1/runs', { body: LONG }));
     await made(await ask('right', `/v1/runs/${run.id}/cancel`, { body: {} }));
     const { status, created_at, finished_at } = await system.ended(run.id);
     expect(status).toBe('cancelled');
     expect(Date.parse(finished_at!)).toBeGreaterThanOrEqual(Date.parse(created_at));
+  });
+
+  test('starts runs whose API died before it could', async () => {
+    const run_id = await newRun(system.database.db, { tenant: 'development', plan: waiting(1) });
+    expect(await system.ended(run_id)).toMatchObject({ status: 'completed' });
+  });
+
+  test('ends runs whose workflow is terminated', async () => {
+    const { id } = await made<Run>(await ask('right', '/v1/runs', { body: LONG }));
+    await system.describe(id, 'RUNNING');
+    await terminateWorkflow(id, 'Enough.');
+    expect(await system.ended(id)).toMatchObject({ status: 'cancelled', status_reason: 'Enough.' });
   });
 });
