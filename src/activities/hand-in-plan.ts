@@ -1,3 +1,4 @@
+import { DATABASE_NOW } from '../db/database-now';
 import { admit } from '../db/executions';
 import { lockStepsOf, readStatuses, skipSteps } from '../db/steps';
 import { append, type NewEvent } from '../events/append';
@@ -31,7 +32,7 @@ export function handInPlan(
       await append(tx, run_id, {
         attempt: run.attempt,
         events: [...skipped, { key: 'ended', type: 'run.completed', data: { answer: null } }],
-        change: { status: 'completed', phase: null, finished_at: new Date().toISOString() },
+        change: { status: 'completed', phase: null, finished_at: DATABASE_NOW },
       });
     }),
   );

@@ -3,6 +3,7 @@ import type { Failure } from '../contracts/failure';
 import type { Finding, PlanSource, Step } from '../contracts/plan';
 import { Refusal } from '../contracts/refusal';
 import type { Drafted } from '../contracts/round';
+import { DATABASE_NOW } from '../db/database-now';
 import { readRounds, stepRows, type NewPlan, type PlanRow } from '../db/plans';
 import { lockRun, type RunAtWork } from '../db/runs';
 import type { Tx } from '../db/tx';
@@ -151,7 +152,7 @@ export function begun(
   if (run.status !== 'queued') return { events: [], change: {} };
   return {
     events: [entered(phase, 'queued')],
-    change: { status: 'running', phase, started_at: new Date().toISOString() },
+    change: { status: 'running', phase, started_at: DATABASE_NOW },
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Degraded } from '../contracts/model';
 import { Refusal } from '../contracts/refusal';
+import { DATABASE_NOW } from '../db/database-now';
 import { beginTry, lockTry, markDegraded, type RunAtWork } from '../db/runs';
 import { readCarriedOut } from '../db/steps';
 import { append, type NewEvent } from '../events/append';
@@ -59,7 +60,7 @@ export function writeAnswerWithModel(
           status: 'completed',
           phase: null,
           answer: text,
-          finished_at: new Date().toISOString(),
+          finished_at: DATABASE_NOW,
         },
       });
     });

@@ -1,6 +1,7 @@
 import { Refusal } from '../contracts/refusal';
 import type { RunStatus } from '../contracts/run-status';
 import type { WishKind } from '../contracts/step-result';
+import { DATABASE_NOW } from '../db/database-now';
 import { readCarriedOut } from '../db/steps';
 import { append } from '../events/append';
 import { NO_MODEL, type ActivityDeps } from './deps';
@@ -56,7 +57,7 @@ async function answerAndComplete(
       { key: 'answer:written', type: 'generation.completed', data: { text: answer } },
       { key: 'ended', type: 'run.completed', data: { answer } },
     ],
-    change: { status: 'completed', phase: null, answer, finished_at: new Date().toISOString() },
+    change: { status: 'completed', phase: null, answer, finished_at: DATABASE_NOW },
   });
 }
 

@@ -109,9 +109,14 @@ function pointerOf(path: PropertyKey[]): string {
   return path.map((key) => `/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
 }
 
-/** Texts that Postgres and JSON cannot carry, and the one key that could reach a prototype. The body is at most 32 levels deep. */
-function hostileParts(value: unknown, pointer: string): RefusedPart[] {
+/**
+ * Texts and numbers that Postgres and JSON cannot carry, and the one key that could reach a prototype.
+ * @param value at most 32 levels deep
+ */
+export function hostileParts(value: unknown, pointer: string): RefusedPart[] {
   if (typeof value === 'string') return hostileText(value, pointer);
+  if (value === Infinity || value === -Infinity)
+    return [{ pointer, code: 'invalid_value', detail: 'is beyond what numbers can say' }];
   if (value === null || typeof value !== 'object') return [];
   return Object.entries(value).flatMap(([key, part]) => {
     const at = `${pointer}${pointerOf([key])}`;

@@ -3,15 +3,19 @@ import type { Tx } from './tx';
 
 /** Committed, and not known to Temporal as far as we know. */
 const UNSTARTED = `status = 'queued' and workflow_started_at is null`;
-const UNCLAIMED = `${UNSTARTED} and (claimed_until is null or claimed_until < now())`;
 /** How long a claim holds: well beyond the second that Temporal gets for a start. */
-const CLAIM = '3 seconds';
+const CLAIM = `interval '3 seconds'`;
+/** A claim that lasts longer than one does was made before the clock was set back. */
+const UNCLAIMED = `${UNSTARTED} and coalesce(claimed_until not between now() and now() + ${CLAIM}, true)`;
 
 /** A run that is to be handed over to Temporal. */
-export type UnstartedRun = Pick<
+export interface UnstartedRun extends Pick<
   RunRow,
   'id' | 'tenant' | 'goal' | 'rules' | 'deadline_at' | 'origin' | 'request_id' | 'trace_id' | 'attempt'
->;
+> {
+  /** Whether its time is over already. */
+  late: boolean;
+}
 
 /**
  * Claims runs that wait to be handed over, so that no other worker starts them meanwhile; a claim that comes to nothing ends after some
@@ -31,8 +35,8 @@ export function claimUnstartedRuns(db: Tx, limit: number): Promise<UnstartedRun[
          from (select id, created_at from runs where ${UNCLAIMED} and tenant = waiting.tenant order by created_at limit $1) of_tenant
        ) oldest order by turn, created_at limit $1
      )
-     update runs set claimed_until = now() + interval '${CLAIM}' where id in (select id from next) and ${UNCLAIMED}
-     returning id, tenant, goal, rules, deadline_at, origin, request_id, trace_id, attempt`,
+     update runs set claimed_until = now() + ${CLAIM} where id in (select id from next) and ${UNCLAIMED}
+     returning id, tenant, goal, rules, deadline_at, origin, request_id, trace_id, attempt, deadline_at < now() as late`,
     [limit],
   );
 }

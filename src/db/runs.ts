@@ -67,7 +67,6 @@ export interface NewRun {
   tags: string[];
   request_id: string | null;
   trace_id: string | null;
-  deadline_at: Date;
   /** Of a restart or a fork; a run that comes from no other is the first of its lineage. */
   origin?: Origin;
   root_run_id?: string;

@@ -5,7 +5,7 @@ const LONGEST_PAUSE_MS = 10_000;
 const WELL_AFTER_MS = 30_000;
 
 /**
- * What a child process is doing. Times are milliseconds since the epoch. `failures` counts ends in a row.
+ * What a child process is doing. Times are milliseconds, of a clock that is never set. `failures` counts ends in a row.
  *
  * | state | exited | ready | due | stop |
  * |---|---|---|---|---|

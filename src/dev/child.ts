@@ -41,7 +41,7 @@ const LEFT_OVER_LIMIT = [
  */
 export function startChild(options: ChildOptions): Child {
   const { name, log_file, log, note } = options;
-  let state = firstState(Date.now());
+  let state = firstState(performance.now());
   let timer: NodeJS.Timeout | undefined;
   let running = begin();
 
@@ -58,7 +58,7 @@ export function startChild(options: ChildOptions): Child {
     happen('exited');
     rmSync(note, { force: true });
     if (state.kind !== 'pausing') return;
-    const pause = state.until - Date.now();
+    const pause = Math.ceil(state.until - performance.now());
     log(`${name} ended (${how}); it starts again in ${Math.max(0, pause)} ms. Its log: ${log_file}`);
     timer = setTimeout(() => {
       happen('due');
@@ -67,7 +67,7 @@ export function startChild(options: ChildOptions): Child {
   }
 
   function happen(happening: ChildHappening): void {
-    state = nextState(state, happening, Date.now());
+    state = nextState(state, happening, performance.now());
   }
 
   return {

@@ -11,7 +11,7 @@ export const INTERRUPTED = 130;
 export function onSignals(first: () => void, second: () => void): void {
   let since: number | undefined;
   const hear = () => {
-    const now = Date.now();
+    const now = performance.now();
     if (since === undefined) {
       since = now;
       first();

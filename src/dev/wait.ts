@@ -8,11 +8,11 @@ export async function waitFor<T>(
   condition: () => T | Promise<T>,
   { limit_ms, every_ms = 25 }: { limit_ms: number; every_ms?: number },
 ): Promise<Exclude<T, undefined | false> | undefined> {
-  const end = Date.now() + limit_ms;
+  const end = performance.now() + limit_ms;
   for (;;) {
     const found = await condition();
     if (found !== undefined && found !== false) return found as Exclude<T, undefined | false>;
-    if (Date.now() >= end) return undefined;
+    if (performance.now() >= end) return undefined;
     await sleep(every_ms);
   }
 }

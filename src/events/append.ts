@@ -39,6 +39,10 @@ export interface RunChange {
   finished_at?: string | null;
 }
 
+/** The row of a new run: its time begins when it is stored, by the clock of the database, whatever that of the process says. */
+const DATED_RUN = `$1::jsonb || jsonb_build_object(
+  'deadline_at', now() + ($1::jsonb->'budget'->>'max_duration_s')::float8 * interval '1 second')`;
+
 /** SQLSTATE of take_run(): see migrations/0008_submit.sql. */
 const TOO_MANY_OPEN = 'LH429';
 
@@ -110,7 +114,7 @@ export async function appendRun(
   const claim = key && claimOf(key);
   try {
     const [row] = await tx.query<RunRow>(
-      `select ${RUN_COLUMNS} from take_run($1, $2, $3, $4) r ${RUN_PROGRESS}`,
+      `select ${RUN_COLUMNS} from take_run(${DATED_RUN}, $2, $3, $4) r ${RUN_PROGRESS}`,
       [JSON.stringify(run), withIds([created]), claim, open_runs],
     );
     if (row === undefined) return 'key_taken';
@@ -143,7 +147,7 @@ export async function appendRerun(
   run: NewRun,
   { created, taken, open_runs }: { created: NewEvent; taken: TakenOver | null; open_runs: number },
 ): Promise<RunRow | 'too_many_open'> {
-  await tx.query('select from create_run($1, $2)', [JSON.stringify(run), withIds([created])]);
+  await tx.query(`select from create_run(${DATED_RUN}, $2)`, [JSON.stringify(run), withIds([created])]);
   if (taken !== null) {
     const { from, plan, steps, ended } = taken;
     const events = withIds([taken.created, ...ended]);

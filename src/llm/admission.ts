@@ -1,5 +1,5 @@
 import type { EndpointState } from '../contracts/model-endpoint';
-import { CLOSED, turn } from './breaker';
+import { CLOSED, isAhead, turn } from './breaker';
 
 /** Length of the window in which calls are counted, milliseconds: providers state their limits by the minute. */
 const WINDOW_MS = 60_000;
@@ -55,7 +55,7 @@ export function admit(
   if (Object.keys(calls).length >= limits.max_parallel) {
     return refused({ granted: false, why: 'slots', retry_after_ms: SLOT_RETRY_MS });
   }
-  const minute = now < state.minute.ends_at ? state.minute : { used: 0, ends_at: now + WINDOW_MS };
+  const minute = isAhead(state.minute.ends_at, now) ? state.minute : { used: 0, ends_at: now + WINDOW_MS };
   if (minute.used >= limits.per_minute) {
     return refused({ granted: false, why: 'rate', retry_after_ms: minute.ends_at - now });
   }
@@ -92,5 +92,5 @@ export function renew(state: EndpointState, id: string, lease_ms: number, now: n
 
 /** Calls whose time is not over. */
 function alive(calls: EndpointState['calls'], now: number): EndpointState['calls'] {
-  return Object.fromEntries(Object.entries(calls).filter(([, until]) => now < until));
+  return Object.fromEntries(Object.entries(calls).filter(([, until]) => isAhead(until, now)));
 }

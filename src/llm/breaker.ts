@@ -16,6 +16,17 @@ export const FAILURES_TO_OPEN = 5;
 /** How long it stays open, milliseconds: overloads rarely pass sooner, and nobody should be left without a model for much longer. */
 export const OPEN_MS = 60_000;
 
+/**
+ * The farthest that a time may lie ahead, milliseconds: longer than a breaker stays open, a minute of calls, or a call. One that lies farther
+ * was noted before the clock was set back, and is over: else an endpoint would be left alone until that time has come again.
+ */
+const FARTHEST_MS = 10 * OPEN_MS;
+
+/** Whether a time that was noted is still to come. @param now milliseconds, of the clock that it was noted by */
+export function isAhead(until: number, now: number): boolean {
+  return now < until && until - now <= FARTHEST_MS;
+}
+
 /** A breaker that knows nothing yet. */
 export const CLOSED: Breaker = { state: 'closed', failures: 0 };
 
@@ -37,7 +48,7 @@ export function turn(
 ): { breaker: Breaker; allowed: boolean } {
   if (event.type !== 'ask') return { breaker: heard(breaker, event, now), allowed: true };
   if (breaker.state === 'closed') return { breaker, allowed: true };
-  if (now < breaker.until) return { breaker, allowed: false };
+  if (isAhead(breaker.until, now)) return { breaker, allowed: false };
   return { breaker: { state: 'half_open', probe: event.call, until: event.lost_at }, allowed: true };
 }
 

@@ -3,6 +3,7 @@ import type { Breaker } from '../contracts/model-endpoint';
 import type { Records } from '../db/database';
 import { changeModelEndpoint, readModelEndpoints } from '../db/model-endpoints';
 import { type Admission, type AskedCall, type CallOutcome, UNASKED, admit, renew, settle } from './admission';
+import { isAhead } from './breaker';
 
 /** What all workers know of endpoints, by key. */
 export interface EndpointStates {
@@ -46,7 +47,7 @@ export function createEndpointStates({ db, now }: EndpointStateDeps): EndpointSt
         keys.map((key) => {
           const known = seen.get(key);
           const breaker = known?.state.breaker ?? UNASKED.breaker;
-          const over = breaker.state === 'open' && breaker.until <= (now?.() ?? known?.now ?? 0);
+          const over = breaker.state === 'open' && !isAhead(breaker.until, now?.() ?? known?.now ?? 0);
           return [key, over ? 'half_open' : breaker.state];
         }),
       );

@@ -1,6 +1,7 @@
 import { Refusal } from '../contracts/refusal';
 import { isTerminal, type RunStatus } from '../contracts/run-status';
 import type { Records } from '../db/database';
+import { DATABASE_NOW } from '../db/database-now';
 import { newId } from '../db/new-id';
 import { findRun, type RunRow } from '../db/runs';
 import { lockStepsOf } from '../db/steps';
@@ -20,7 +21,6 @@ export interface Cancellation {
   reason: string | null;
   /** Who wants it: the id of the key. */
   actor: string;
-  now: Date;
 }
 
 /**
@@ -36,7 +36,7 @@ export async function cancelRun(deps: CancelDeps, cancellation: Cancellation): P
 }
 
 async function decide(tx: Tx, cancellation: Cancellation): Promise<RunStatus> {
-  const { tenant, run_id, reason, actor, now } = cancellation;
+  const { tenant, run_id, reason, actor } = cancellation;
   await lockStepsOf(tx, run_id);
   const [run] = await tx.query<{ status: RunStatus; attempt: number }>(
     'select status, attempt from runs where id = $1 and tenant = $2 for no key update',
@@ -51,7 +51,7 @@ async function decide(tx: Tx, cancellation: Cancellation): Promise<RunStatus> {
     await append(tx, run_id, {
       attempt,
       events: [...steps, { key: 'ended', type: 'run.cancelled', data: { reason, actor } }],
-      change: { status: 'cancelled', status_reason: reason, phase: null, finished_at: now.toISOString() },
+      change: { status: 'cancelled', status_reason: reason, phase: null, finished_at: DATABASE_NOW },
     });
     return 'cancelled';
   }

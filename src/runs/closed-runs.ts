@@ -29,7 +29,10 @@ export class ClosedRuns {
     this.since = null;
   }
 
-  /** @throws when Temporal or Postgres is away; the next look then reaches back as far as this one */
+  /**
+   * @param now by the clock of the database, which is nearer to that of Temporal than the clock of a process may be
+   * @throws when Temporal or Postgres is away; the next look then reaches back as far as this one
+   */
   async look(now: Date): Promise<void> {
     const since = this.since ?? (await oldestOpenRun(this.db)) ?? now;
     let whole = true;

@@ -3,6 +3,7 @@ import type { Failure } from '../contracts/failure';
 import { Refusal } from '../contracts/refusal';
 import { isTerminal, type RunStatus } from '../contracts/run-status';
 import type { Records } from '../db/database';
+import { DATABASE_NOW } from '../db/database-now';
 import { admit, type Executions } from '../db/executions';
 import { freeHeldBack } from '../db/key-spending';
 import { cancelSteps, lockStepsOf } from '../db/steps';
@@ -77,7 +78,7 @@ async function end(
   const { status } = await append(tx, run_id, {
     attempt,
     events: [...events, event],
-    change: { ...change, execution, phase: null, finished_at: new Date().toISOString() },
+    change: { ...change, execution, phase: null, finished_at: DATABASE_NOW },
   });
   return { status };
 }

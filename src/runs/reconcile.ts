@@ -1,5 +1,6 @@
 import { Client, type ClientConfig } from 'pg';
 import type { Database } from '../db/database';
+import { databaseTime } from '../db/database-now';
 import { ClosedRuns } from './closed-runs';
 import type { ClosedWorkflows } from './closed-workflows';
 import type { RunWorkflows } from './run-workflows';
@@ -68,7 +69,7 @@ export class Reconciler {
     await this.repeatWishes();
     // The first look clears as well: a process that never lives for a minute must not leave them for ever.
     if (this.looks % CLEAR_EVERY === 1) await this.clearExpired();
-    if (this.looks % CLOSED_EVERY === 1) await this.closed.look(new Date());
+    if (this.looks % CLOSED_EVERY === 1) await this.closed.look(await databaseTime(this.deps.db));
   }
 
   private async isElected(): Promise<boolean> {

@@ -1,4 +1,3 @@
-import type { Rules } from '../contracts/rules';
 import type { Records } from '../db/database';
 import { NewExecution, standingOf, type Executions } from '../db/executions';
 import { append } from '../events/append';
@@ -20,16 +19,16 @@ export async function inExecution<T>(db: Records, at: Execution, act: () => Prom
   } catch (error) {
     if (!(error instanceof NewExecution)) throw error;
   }
-  await reopenRun(db, at, new Date());
+  await reopenRun(db, at);
   return act();
 }
 
 /** What is to be known of a run that may have to be reopened. */
 interface Reopenable extends Executions {
   attempt: number;
-  rules: Rules;
   plan_version: number | null;
-  started_at: Date | null;
+  started_at: Date;
+  deadline_at: Date;
   waits: boolean;
 }
 
@@ -38,10 +37,11 @@ interface Reopenable extends Executions {
  * wished is over with it. Its steps are taken up one by one when their turn comes, because only the workflow knows which of them are to be
  * repeated; those that wait for an answer go on waiting.
  */
-export function reopenRun(db: Records, { run_id, execution }: Execution, now: Date): Promise<void> {
+export function reopenRun(db: Records, { run_id, execution }: Execution): Promise<void> {
   return db.transaction(async (tx) => {
     const [run] = await tx.query<Reopenable>(
-      `select execution, past_executions, attempt, rules, plan_version, started_at, exists (
+      `select execution, past_executions, attempt, rules, plan_version, coalesce(started_at, now()) as started_at,
+         now() + (rules->>'max_duration_s')::float8 * interval '1 second' as deadline_at, exists (
          select from steps s where s.run_id = runs.id and s.plan_version = runs.plan_version and s.status = 'waiting') as waits
        from runs where id = $1 for no key update`,
       [run_id],
@@ -51,7 +51,7 @@ export function reopenRun(db: Records, { run_id, execution }: Execution, now: Da
       `update wishes set closed_at = now() where run_id = $1 and kind = 'cancel' and closed_at is null`,
       [run_id],
     );
-    const { attempt, rules, plan_version, started_at, waits, ...before } = run!;
+    const { attempt, plan_version, started_at, deadline_at, waits, ...before } = run!;
     await append(tx, run_id, {
       attempt: null,
       events: [{ key: 'reopened', type: 'run.reopened', data: { attempt: attempt + 1, actor: 'temporal' } }],
@@ -63,8 +63,8 @@ export function reopenRun(db: Records, { run_id, execution }: Execution, now: Da
         error: null,
         execution,
         past_executions: [...before.past_executions, before.execution!],
-        deadline_at: new Date(now.getTime() + rules.max_duration_s * 1_000).toISOString(),
-        started_at: (started_at ?? now).toISOString(),
+        deadline_at: deadline_at.toISOString(),
+        started_at: started_at.toISOString(),
         finished_at: null,
       },
     });

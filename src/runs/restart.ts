@@ -128,7 +128,7 @@ function newRun(
   submission: RerunSubmission,
   deps: RerunDeps,
 ): NewRun {
-  const { asked, request_id, trace_id, now } = submission;
+  const { asked, request_id, trace_id } = submission;
   const { tenant, user, metadata, tags, root_run_id } = old;
   const { rules, budget } = rulesOf(deps, old, submission);
   return {
@@ -143,7 +143,6 @@ function newRun(
     tags,
     request_id,
     trace_id,
-    deadline_at: new Date(now.getTime() + budget.max_duration_s * 1_000),
     origin: originOf(old, asked),
     root_run_id,
   };

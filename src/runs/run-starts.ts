@@ -82,7 +82,7 @@ export class RunStarts {
   }
 
   private async start(run: UnstartedRun): Promise<void> {
-    if (run.deadline_at.getTime() < Date.now()) return timeOutUnstarted(this.deps.db, run);
+    if (run.late) return timeOutUnstarted(this.deps.db, run);
     await this.deps.workflows.start(run);
     this.notes.add(run.id);
   }

@@ -59,7 +59,7 @@ export function queueFull(open_runs: number): Refusal {
   return new Refusal('queue_full', detail, [], { retry_after_s: QUEUE_RETRY_AFTER_S });
 }
 
-function newRun({ tenant, day, body, request_id, trace_id, now }: Submission, rules: Rules): NewRun {
+function newRun({ tenant, day, body, request_id, trace_id }: Submission, rules: Rules): NewRun {
   const budget = budgetOf(body, rules);
   return {
     id: newId('run'),
@@ -79,7 +79,6 @@ function newRun({ tenant, day, body, request_id, trace_id, now }: Submission, ru
     tags: body.tags ?? [],
     request_id,
     trace_id,
-    deadline_at: new Date(now.getTime() + budget.max_duration_s * 1_000),
   };
 }
 

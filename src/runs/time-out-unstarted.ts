@@ -1,4 +1,5 @@
 import type { Database } from '../db/database';
+import { DATABASE_NOW } from '../db/database-now';
 import type { UnstartedRun } from '../db/run-starts';
 import { lockStepsOf } from '../db/steps';
 import { append } from '../events/append';
@@ -17,7 +18,7 @@ export async function timeOutUnstarted(db: Database, { id, attempt, rules }: Uns
         status: 'timed_out',
         status_reason: 'It was not started in time.',
         phase: null,
-        finished_at: new Date().toISOString(),
+        finished_at: DATABASE_NOW,
       },
     });
   });

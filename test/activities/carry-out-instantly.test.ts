@@ -30,7 +30,7 @@ async function carryOut(
 const cancel = (run_id: string) =>
   cancelRun(
     { records: test_db.db, workflows: fakeWorkflows(), onNotWoken: () => undefined },
-    { tenant: 'tenant', run_id, reason: 'enough', actor: 'key_1', now: new Date() },
+    { tenant: 'tenant', run_id, reason: 'enough', actor: 'key_1' },
   );
 const idsOf = ({ ended }: StepResults) => ended.map(({ step_id, status }) => `${step_id} ${status}`);
 const DIAMOND: ShortStep[] = [

@@ -41,7 +41,7 @@ const cancel = (run_id: string) =>
         throw error;
       },
     },
-    { tenant: 'tenant', run_id, reason: 'enough', actor: 'key_1', now: new Date() },
+    { tenant: 'tenant', run_id, reason: 'enough', actor: 'key_1' },
   );
 /** Everything that is stored of a run. */
 const allOf = async (run_id: string) => [

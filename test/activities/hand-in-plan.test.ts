@@ -49,7 +49,7 @@ describe('handing a plan in', () => {
     const { deps, run_id, ref } = await planned();
     await cancelRun(
       { records: test_db.db, workflows: fakeWorkflows(), onNotWoken: () => undefined },
-      { tenant: 'tenant', run_id, reason: null, actor: 'key_1', now: new Date() },
+      { tenant: 'tenant', run_id, reason: null, actor: 'key_1' },
     );
     expect(await handInPlan(deps, ref, 'e')).toEqual({ wish: 'cancel' });
     expect(await stepOf(test_db.db, run_id, 'one')).toMatchObject({ status: 'pending' });

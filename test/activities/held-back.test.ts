@@ -107,7 +107,7 @@ describe('what a run holds back from the budget of a day', () => {
     const wishes = runs.map((run_id) =>
       cancelRun(
         { records: test_db.db, workflows: fakeWorkflows(), onNotWoken: () => undefined },
-        { tenant: 'tenant', run_id, reason: null, actor: 'key_1', now: new Date() },
+        { tenant: 'tenant', run_id, reason: null, actor: 'key_1' },
       ),
     );
     const ends = runs.map(cancelled);

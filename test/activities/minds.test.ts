@@ -37,7 +37,7 @@ const draft = (deps: ActivityDeps, run_id: string, round = 1) =>
 const cancel = (run_id: string, records: Records = test_db.db) =>
   cancelRun(
     { records, workflows: fakeWorkflows(), onNotWoken: () => undefined },
-    { tenant: 'tenant', run_id, reason: 'enough', actor: 'key_1', now: new Date() },
+    { tenant: 'tenant', run_id, reason: 'enough', actor: 'key_1' },
   );
 /** A run whose plan a model drafted, accepted, and whose step is done. */
 async function carriedOut(deps: ActivityDeps, rules: Partial<Rules> = {}): Promise<string> {

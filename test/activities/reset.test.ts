@@ -46,7 +46,7 @@ const end = (run_id: string, ending: Ending, execution = 'e') =>
 const cancel = (run_id: string) =>
   cancelRun(
     { records: test_db.db, workflows: fakeWorkflows(), onNotWoken: () => undefined },
-    { tenant: 'tenant', run_id, reason: 'enough', actor: 'key_1', now: new Date() },
+    { tenant: 'tenant', run_id, reason: 'enough', actor: 'key_1' },
   );
 const expectNoGaps = async (run_id: string) => {
   const seqs = (await eventsOf(test_db.db, run_id)).map(({ seq }) => seq);

@@ -28,7 +28,7 @@ function made(brain: Parameters<typeof depsWith>[2]) {
 const cancel = (run_id: string) =>
   cancelRun(
     { records: test_db.db, workflows: fakeWorkflows(), onNotWoken: fail },
-    { tenant: 'tenant', run_id, reason: 'enough', actor: 'key_1', now: new Date() },
+    { tenant: 'tenant', run_id, reason: 'enough', actor: 'key_1' },
   );
 const fail = (...what: unknown[]) => {
   throw new Error(`unexpected: ${String(what)}`);

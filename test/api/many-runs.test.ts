@@ -119,6 +119,17 @@ describe('WebSocket for many runs', () => {
     reader.socket.terminate();
   });
 
+  test.each([
+    ['NUL', 'a\0b'],
+    ['half a character', 'a\ud800'],
+    ['the other half', '\udfffa'],
+  ])('takes no text that holds %s for a reason, and nothing is changed', async (_what, reason) => {
+    const run = await startedRun(api);
+    ws.send({ type: 'command', id: 'c', name: 'cancel', params: { run_id: run.id, reason } });
+    expect(await ws.closed()).toEqual([4400, 'bad frame']);
+    expect(await api.get(run.id)).toMatchObject({ status: 'running', last_seq: 2 });
+  });
+
   test('leaves nothing behind when its client drops', async () => {
     const runs = await Promise.all([startedRun(api), startedRun(api), startedRun(api)]);
     for (const { id } of runs) ws.send({ type: 'subscribe', sub: id, run_id: id });

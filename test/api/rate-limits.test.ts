@@ -102,6 +102,20 @@ describe('a limit', () => {
     expect(limitsOf(await submit(headers))[1]).toMatch(/r=0/);
   });
 
+  test('does not go on for an hour where the clock of the database was set back by one', async () => {
+    for (const kind of ['submits', 'reads']) {
+      const { id, headers } = await key({ submits: 1, reads: 1 });
+      await api.database.db.query(
+        `insert into rate_windows (key_id, kind, tenant, used, ends_at) values ($1, $2, 'tenant_own', 1, now() + interval '1 hour')`,
+        [id, kind],
+      );
+      const ask = () => (kind === 'submits' ? submit(headers) : read(headers));
+      expect((await ask()).ok).toBe(true);
+      const { retry_after_s } = await problemIn(await ask(), 'too_many_requests');
+      expect(retry_after_s).toBeLessThanOrEqual(60);
+    }
+  });
+
   test('of its own wins over that of the service, for the key alone', async () => {
     const wide = await key({ submits: 12 });
     for (let i = 0; i < 12; i += 1) expect((await submit(wide.headers)).status).toBe(202);

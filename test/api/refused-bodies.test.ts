@@ -184,6 +184,18 @@ describe('field', () => {
     },
   );
 
+  test.each(['1e309', '-1e309', '[1,{"b":1e400}]'])(
+    'an input of any shape is refused where it holds a number beyond what numbers can say: %s',
+    async (number) => {
+      const plan = `{"steps":[{"id":"a","tool":"calculator","input":{"expression":"1","n":${number}}}]}`;
+      const problem = await problemIn(await send(`{"goal":"a","plan":${plan}}`), 'invalid_request');
+      expect(problem.errors).toMatchObject([
+        { pointer: expect.stringMatching('^/plan/steps/0/input/n') as string, code: 'invalid_value' },
+      ]);
+      expect(await runs()).toBe(runs_before);
+    },
+  );
+
   test('__proto__ is refused wherever it stands', async () => {
     await refused('{"goal":"a","__proto__":{"user":"root"}}', '/__proto__');
     await refused('{"goal":"a","metadata":{"__proto__":"x"}}', '/metadata/__proto__');

@@ -75,6 +75,15 @@ describe('A request whose end two servers may see in two places is refused, its 
       'a chunk extension with LF',
       () => post('Transfer-Encoding: chunked', `10;a\nb\r\n${BODY}\r\n0\r\n\r\n`),
     ],
+    [
+      'a chunk extension of 20,000 bytes',
+      () => post('Transfer-Encoding: chunked', `10;${'a'.repeat(20_000)}\r\n${BODY}\r\n0\r\n\r\n`),
+    ],
+    ['a space after a chunk size', () => post('Transfer-Encoding: chunked', `10 \r\n${BODY}\r\n0\r\n\r\n`)],
+    [
+      'a length in a trailer',
+      () => post('Transfer-Encoding: chunked', `10\r\n${BODY}\r\n0\r\nContent-Length: 5\r\n\r\n`),
+    ],
     ['HTTP/2.0', () => sized('HTTP/2.0')],
     ['HTTP/1.2', () => sized('HTTP/1.2')],
     ['no version', () => get('Host: a', 'GET /healthz')],
@@ -123,6 +132,11 @@ describe('A sound request', () => {
   test.each<[string, () => string, number[]]>([
     ['with a length', () => sized(), [202]],
     ['in chunks', () => post('Transfer-Encoding: CHUNKED', CHUNKED), [202]],
+    [
+      'with a chunk extension',
+      () => post('Transfer-Encoding: chunked', `10;a=b\r\n${BODY}\r\n0\r\n\r\n`),
+      [202],
+    ],
     ['in HTTP/1.0', () => sized('HTTP/1.0'), [202]],
     ['in HTTP/1.0 without a Host', () => get('X-A: b', 'GET /healthz HTTP/1.0'), [200]],
     ['with 100 headers', () => get(`Host: a\r\n${'A: b\r\n'.repeat(97)}A: b`), [200]],

@@ -18,7 +18,7 @@ describe('cancelling a run', () => {
   const cancel = (run_id: string, of: { tenant?: string; reason?: string | null; actor?: string } = {}) =>
     cancelRun(
       { records: test_db.db, workflows, onNotWoken: (id) => void notWoken.push(id) },
-      { tenant: 'tenant', run_id, reason: 'enough', actor: 'key_1', now: new Date(), ...of },
+      { tenant: 'tenant', run_id, reason: 'enough', actor: 'key_1', ...of },
     );
   const wishesOf = (run_id: string) => test_db.db.query('select * from wishes where run_id = $1', [run_id]);
   async function running(): Promise<string> {

@@ -1,3 +1,4 @@
+import { claimUnstartedRuns } from '../../src/db/run-starts';
 import { RunStarts } from '../../src/runs/run-starts';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
@@ -71,23 +72,23 @@ describe('the starts of runs', () => {
   });
 
   test('leave alone what is marked, claimed by another, or over', async () => {
-    const [over, marked, claimed] = [
+    const [over, marked, due] = [
       await newRun(test_db.db),
       await newRun(test_db.db),
       await newRun(test_db.db),
     ];
     await set(over, `status = 'cancelled'`);
     await set(marked, 'workflow_started_at = now()');
-    await set(claimed, `claimed_until = now() + interval '1 minute'`);
-    const due = await newRun(test_db.db);
-    begin();
-    await eventually(() => isMarked(due));
-    expect(started()).toEqual([due]);
+    const claim = async () => (await claimUnstartedRuns(test_db.db, 10)).map(({ id }) => id);
+    expect([await claim(), await claim()]).toEqual([[due], []]);
   });
 
-  test('take over what a worker has claimed that died', async () => {
+  test.each([
+    ['a worker has claimed that died', `claimed_until = now() + interval '300 milliseconds'`],
+    ['was claimed before the clock was set back', `claimed_until = now() + interval '1 hour'`],
+  ])('take over what %s', async (_what, claim) => {
     const run_id = await newRun(test_db.db);
-    await set(run_id, `claimed_until = now() + interval '300 milliseconds'`);
+    await set(run_id, claim);
     begin();
     await eventually(() => isMarked(run_id));
   });

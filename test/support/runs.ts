@@ -46,7 +46,6 @@ export async function newRun(
       tags: [],
       request_id: null,
       trace_id: null,
-      deadline_at: new Date(Date.now() + 3_600_000),
     },
     { created: { key: 'created', type: 'run.created', data: { run } }, key: null, open_runs: 1_000_000 },
   );
@@ -83,7 +82,7 @@ export async function reopen(db: Database, run_id: string): Promise<string> {
   // In a test of the log alone nobody has worked on the run before.
   await db.query(`update runs set execution = 'e' where id = $1 and execution is null`, [run_id]);
   const execution = `e${Number((await rowOf(db, run_id)).attempt) + 1}`;
-  await reopenRun(db, { run_id, execution }, new Date());
+  await reopenRun(db, { run_id, execution });
   return execution;
 }
 

@@ -1,3 +1,4 @@
+import type { RefusedPart } from '../../src/contracts/refusal';
 import type { StepView } from '../../src/contracts/round-views';
 import { asked, expectWhole, GOAL, modelsAt, SAYS } from '../support/model-runs';
 import { scriptedProvider, type Answer, type ScriptedProvider } from '../support/scripted-provider';
@@ -94,6 +95,31 @@ describe('The budget of a run', () => {
       expect(provider.requests).toEqual([]);
     },
   );
+
+  describe('for a given plan', () => {
+    const plan = { steps: [{ id: 'a', tool: 'todo.add', input: { text: 'unpaid' } }] };
+    const send = (more: object) =>
+      system.request('/v1/runs', { method: 'POST', body: JSON.stringify({ goal: GOAL, plan, ...more }) });
+
+    test.each([
+      [{ max_cost_usd: 0 }, ['/budget/max_cost_usd']],
+      [{ max_cost_usd: 0.0001, max_tokens: 1_000_000 }, ['/budget/max_cost_usd']],
+      [{ max_cost_usd: 0, max_tokens: 1 }, ['/budget/max_tokens', '/budget/max_cost_usd']],
+    ])('of %j is refused before anything is done: no answer could be bought', async (budget, pointers) => {
+      const reply = await send({ budget });
+      const { code, errors } = (await reply.json()) as { code: string; errors: RefusedPart[] };
+      expect({ status: reply.status, code }).toEqual({ status: 400, code: 'invalid_request' });
+      expect(errors.map(({ pointer }) => pointer)).toEqual(pointers);
+      expect(await system.database.db.query(`select 1 from todos where text = 'unpaid'`)).toEqual([]);
+    });
+
+    test('is no matter where no answer is wanted, and buys one where it is enough', async () => {
+      expect((await send({ budget: { max_cost_usd: 0 }, mode: 'plan_only' })).status).toBe(202);
+      provider.answer({ text: SAYS.answer });
+      const { id } = (await (await send({ budget: { max_cost_usd: 1 } })).json()) as { id: string };
+      expect(await system.ended(id)).toMatchObject({ status: 'completed', answer: SAYS.answer });
+    });
+  });
 
   test('that is used up before the answer leaves what the steps gave', async () => {
     // The answer may have 8,192 tokens, and 5,000 are left.

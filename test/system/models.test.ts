@@ -188,6 +188,10 @@ describe('A run that asks models', () => {
     const { id } = await system.submit({ goal: GOAL, budget: { max_cost_usd: 100 } });
     expect(await system.ended(id)).toMatchObject({ status: 'failed', error: { code: 'price_unknown' } });
     expect(provider.requests).toEqual([]);
+    const plan = { steps: [{ id: 'a', tool: 'todo.list', input: {} }] };
+    const body = JSON.stringify({ goal: GOAL, plan, budget: { max_cost_usd: 100 } });
+    const given = await system.request('/v1/runs', { method: 'POST', body });
+    expect(await given.json()).toMatchObject({ status: 400, errors: [{ code: 'price_unknown' }] });
   });
 
   test('is cancelled while the provider is silent, and the provider sees its client leave', async () => {

@@ -38,7 +38,7 @@ export async function cancelFor(
 ): Promise<RunRow> {
   const records = deps.db.of(tenant);
   const { id } = await requireRun(records, tenant, run_id);
-  return cancel({ records, ...waking(deps) }, { tenant, run_id: id, reason, actor, now: new Date() });
+  return cancel({ records, ...waking(deps) }, { tenant, run_id: id, reason, actor });
 }
 
 /** How a run is woken from here: where that fails, the log says so. */

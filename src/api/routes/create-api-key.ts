@@ -23,7 +23,6 @@ export function createApiKey({ settings }: ApiDeps) {
     failures: ['too_many_keys'],
     async handle({ res, body, caller, records }) {
       const { name, scopes, expires_at, expires_in_s } = body;
-      if (expires_at !== undefined) refusePast(expires_at);
       const standard = { ...settings.quotas, usd_per_day: settings.usd_per_day ?? Infinity };
       const limits = { ...handedOn(caller, standard), ...body.limits };
       refuseMore(limits, caller, standard);
@@ -39,14 +38,6 @@ export function createApiKey({ settings }: ApiDeps) {
         .json({ ...keyView(key), secret: key.secret });
     },
   });
-}
-
-function refusePast(expires_at: string): void {
-  if (Date.parse(expires_at) > Date.now()) return;
-  const detail = 'must be in the future';
-  throw new Refusal('invalid_request', `/expires_at: ${detail}`, [
-    { pointer: '/expires_at', code: 'invalid_value', detail },
-  ]);
 }
 
 /** Its own limits, where they are below the standard: a key that is given without a word about them gets no more than who gives it has. */

@@ -1,6 +1,7 @@
 import type { RawData } from 'ws';
 import { z } from 'zod';
 import type { StreamItem } from '../../events/batch';
+import { hostileParts } from '../body';
 import { TypeNames } from './filter';
 import type { Wire } from './delivery';
 
@@ -35,10 +36,9 @@ export type ClientFrame = z.infer<typeof ClientFrame>;
 export function frameIn(data: RawData, binary: boolean): ClientFrame | null {
   if (binary) return null;
   try {
-    const text = String(data);
+    const frame = ClientFrame.safeParse(JSON.parse(String(data))).data ?? null;
     // What Postgres and JSON cannot carry is refused here as it is in bodies.
-    if (text.includes('\\u0000') || !text.isWellFormed()) return null;
-    return ClientFrame.safeParse(JSON.parse(text)).data ?? null;
+    return hostileParts(frame, '').length > 0 ? null : frame;
   } catch {
     return null; // not JSON: as bad as any other frame that is none
   }

@@ -33,6 +33,26 @@ test('a call that ends twice, or after its lease, does no harm', () => {
   expect(settle(next, 'a', 'answered', LEASE_MS + 1)).toEqual(next);
 });
 
+test('what was noted before the clock was set back keeps no call from being made', () => {
+  const HOUR_MS = 3_600_000;
+  const { per_minute, max_parallel } = LIMITS;
+  const ids = Array.from({ length: max_parallel }, (_, at) => `lost ${at}`);
+  const before: EndpointState = {
+    breaker: { state: 'open', until: HOUR_MS + 30_000 },
+    calls: Object.fromEntries(ids.map((id) => [id, HOUR_MS + 5_000])),
+    minute: { used: per_minute, ends_at: HOUR_MS + 60_000 },
+  };
+  const { state, admission } = admit(before, call('a'), 0);
+  expect(admission).toEqual({ granted: true });
+  expect(state).toEqual({
+    breaker: { state: 'half_open', probe: 'a', until: LEASE_MS },
+    calls: { a: LEASE_MS },
+    minute: { used: 1, ends_at: 60_000 },
+  });
+  const probing: EndpointState = { ...state, breaker: { state: 'half_open', probe: 'lost', until: HOUR_MS } };
+  expect(admit(probing, call('b'), 0).admission).toEqual({ granted: true });
+});
+
 describe('a call that is still under way', () => {
   const one = admit(UNASKED, call('a'), 0).state;
 
