@@ -115,7 +115,7 @@ function makeApi(
     onRefused: metrics.refused,
     load,
     hub,
-    streams: new OpenStreams({ limits: settings.stream, acceptedKeys, joined: metrics.joined, onFault }),
+    streams: new OpenStreams({ limits: settings.stream, acceptedKeys, metrics, onFault }),
     workflows,
     starts,
     tools,
