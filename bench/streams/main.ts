@@ -15,10 +15,14 @@ import { cpuOf } from '../orchestration/cpu';
 import type { Order, Report } from './readers';
 
 /**
- * One API process with many readers: from the commit of an event to its arrival, and what that costs. Usage: npm run bench:streams
- * [sse|ws]. The server needs a file descriptor per reader: `ulimit -n` of 12,000 or more.
+ * One API process with many readers: from the commit of an event to its arrival, and what that costs. Usage: npm run bench:streams --
+ * [sse|ws] [idle], where `idle` leaves out all but the memory of readers that nothing is sent to. The server needs a file descriptor per
+ * reader: `ulimit -n` of 12,000 or more.
  */
-const WIRES = process.argv[2] === undefined ? (['sse', 'ws'] as const) : [process.argv[2] as 'sse' | 'ws'];
+const ONLY = process.argv.slice(2);
+const WIRES = (['sse', 'ws'] as const).filter((wire) =>
+  ONLY.every((word) => word === wire || word === 'idle'),
+);
 const KEY = 'lh_bench_development_key_of_the_benchmarks';
 const IDLE = 10_000;
 /** Processes that the readers are spread over. */
@@ -65,15 +69,24 @@ async function benchWire(
   db: Database,
   clients: ChildProcess[],
 ): Promise<void> {
+  if (!ONLY.includes('idle')) await benchLoads(wire, url, db, clients);
+  const [program, port] = await startApi(url);
+  await idle({ wire, port, program, db, clients });
+  await program.kill();
+}
+
+async function benchLoads(
+  wire: 'sse' | 'ws',
+  url: string,
+  db: Database,
+  clients: ChildProcess[],
+): Promise<void> {
   print(`\n${wire}: readers  runs   p50 ms   p99 ms   max ms  arrived  CPU us/delivery  API MB`);
   for (const load of LOADS) {
     const [program, port] = await startApi(url);
     await measure(load, { wire, port, program, db, clients });
     await program.kill();
   }
-  const [program, port] = await startApi(url);
-  await idle({ wire, port, program, db, clients });
-  await program.kill();
 }
 
 async function startApi(url: string): Promise<[Program, number]> {

@@ -33,7 +33,7 @@ export function limitConnections(server: Server, { limits, isProxy, log }: Deps)
     }
     open.add(socket);
     perAddress.set(address, others + 1);
-    socket.once('close', () => {
+    socket.on('close', () => {
       open.delete(socket);
       const left = perAddress.get(address)! - 1;
       if (left > 0) perAddress.set(address, left);

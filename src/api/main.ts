@@ -108,7 +108,7 @@ function makeApi(
     onRefused: metrics.refused,
     load,
     hub,
-    streams: new OpenStreams({ limits: settings.stream, acceptedKeys, joined: metrics.joined, onFault }),
+    streams: new OpenStreams({ limits: settings.stream, acceptedKeys, metrics, onFault }),
     workflows: createRunWaker({ connection, namespace: config.TEMPORAL_NAMESPACE }),
     tools,
     checkInput,

@@ -1,4 +1,3 @@
-import { AsyncResource } from 'node:async_hooks';
 import type { Request, RequestHandler, Response } from 'express';
 import { RUN_ID } from '../contracts/run';
 import { traceIdOf } from '../telemetry/trace';
@@ -30,16 +29,24 @@ export function requestLog(
       ...(run_id === undefined ? {} : { run_id }),
     };
     deps.context.run(fields, () => {
-      const began = performance.now();
-      const before = req.socket.bytesWritten;
-      // Bound, because a reply is closed in whatever context the socket happens to be.
-      const tell = AsyncResource.bind(() =>
-        over(deps, { req, res, route, duration_ms: performance.now() - began, before }),
-      );
-      res.once('close', tell);
+      tellWhenOver(deps, { req, res, route });
       next();
     });
   };
+}
+
+/** Apart from the handler, because what waits for the end of a stream keeps all that is known where it was made, such as `next`. */
+function tellWhenOver(
+  deps: Pick<ApiDeps, 'log' | 'context' | 'metrics'>,
+  { req, res, route }: Pick<Over, 'req' | 'res' | 'route'>,
+): void {
+  const began = performance.now();
+  const before = req.socket.bytesWritten;
+  // Bound, because a reply is closed in whatever context the socket happens to be.
+  res.on(
+    'close',
+    deps.context.bind(() => over(deps, { req, res, route, duration_ms: performance.now() - began, before })),
+  );
 }
 
 interface Over {

@@ -1,9 +1,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Express } from 'express';
 import { createApp } from './app';
 import { limitConnections } from './connections';
 import type { ApiDeps } from './deps';
+import { messagesOf } from './messages';
 import { refuseBadBytes, refuseRequest } from './raw-problem';
 import { requestFault } from './request-fault';
 import { MAX_HEADER_BYTES, MAX_HEADERS, type SocketLimits } from './socket-limits';
@@ -44,7 +46,7 @@ export async function serve(
   const { settings, log, stopping, hub } = deps;
   const app = createApp(deps);
   const { sockets: limits, public_url } = settings;
-  const server = createLimited(limits);
+  const server = createLimited(app, limits);
   const isProxy = app.get('trust proxy fn') as (address: string, hop: number) => boolean;
   const connections = limitConnections(server, { limits, isProxy: (address) => isProxy(address, 0), log });
   refuseBadBytes(server, settings);
@@ -83,8 +85,9 @@ export async function serve(
   };
 }
 
-function createLimited(limits: SocketLimits): Server {
+function createLimited(app: Express, limits: SocketLimits): Server {
   const server = createServer({
+    ...messagesOf(app),
     insecureHTTPParser: false,
     requireHostHeader: false, // `requestFault` looks at it, and answers as everywhere
     maxHeaderSize: MAX_HEADER_BYTES,

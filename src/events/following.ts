@@ -39,7 +39,6 @@ export class Following {
     private readonly catch_up: CatchUp,
     private readonly reader: Reader,
     private cursor: number,
-    private readonly onStop: (following: Following) => void,
   ) {}
 
   /** Last number that is known of the run. */
@@ -63,7 +62,7 @@ export class Following {
   stop(): void {
     if (this.state === 'stopped') return;
     this.state = 'stopped';
-    this.onStop(this);
+    this.topic.leave(this);
   }
 
   /** Ends it with a reason its reader hears. */

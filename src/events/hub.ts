@@ -68,7 +68,7 @@ export class EventHub {
   follow(run_id: string, { after, head }: { after: number; head: number }, reader: Reader): Following {
     // Join first, then read the table, then live on what the topic hears: nothing can fall in between.
     const topic = this.topicOf(run_id, head);
-    const following = new Following(topic, this.catch_up, reader, after, (left) => this.leave(topic, left));
+    const following = new Following(topic, this.catch_up, reader, after);
     topic.join(following);
     return following;
   }
@@ -90,16 +90,14 @@ export class EventHub {
   private topicOf(run_id: string, head: number): Topic {
     let topic = this.topics.get(run_id);
     if (topic === undefined) {
-      topic = new Topic(run_id, head);
+      topic = new Topic(run_id, head, (empty) => this.forget(empty));
       this.topics.set(run_id, topic);
       this.schedule(topic); // what was announced between the look at the row and now
     }
     return topic;
   }
 
-  private leave(topic: Topic, following: Following): void {
-    topic.leave(following);
-    if (topic.readers > 0) return;
+  private forget(topic: Topic): void {
     this.topics.delete(topic.run_id);
     this.due.delete(topic);
   }

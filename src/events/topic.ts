@@ -38,6 +38,8 @@ export class Topic {
   constructor(
     readonly run_id: string,
     public head: number,
+    /** Its last reader has left. */
+    private readonly onEmpty: (topic: Topic) => void,
   ) {
     this.floor = head;
   }
@@ -53,6 +55,7 @@ export class Topic {
   leave(following: Reading): void {
     this.followings.delete(following);
     this.due.delete(following);
+    if (this.followings.size === 0) this.onEmpty(this);
   }
 
   /** Takes what was read after `head` and tells every reader. */

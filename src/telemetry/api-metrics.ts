@@ -18,8 +18,10 @@ export interface ApiMetrics {
   }): void;
   /** A limit of requests refused one; `limit` is the limit's name. */
   refused(limit: string): void;
-  /** A reader came. @returns what is to be called, once, when it has left. */
-  joined(wire: Wire): () => void;
+  /** A reader came. */
+  joined(wire: Wire): void;
+  /** It has left. */
+  left(wire: Wire): void;
   /** Events were handed to a live reader this long after they were stored. Seconds. */
   lag(seconds: number): void;
 }
@@ -63,10 +65,8 @@ export function createApiMetrics(register: Registry): ApiMetrics {
       if (!stream) durations.observe({ method, route }, duration_s);
     },
     refused: (limit) => refusals.inc({ limit }),
-    joined(wire) {
-      readers.inc({ wire });
-      return () => readers.dec({ wire });
-    },
+    joined: (wire) => readers.inc({ wire }),
+    left: (wire) => readers.dec({ wire }),
     lag: (seconds) => lags.observe(seconds),
   };
 }

@@ -140,7 +140,7 @@ export async function startApiServer({
     streams: new OpenStreams({
       limits: { ...STREAM_LIMITS, ...settings?.stream },
       acceptedKeys: (ids) => acceptedApiKeys(db, ids, { production }),
-      joined: metrics.joined,
+      metrics,
       onFault: () => undefined,
     }),
     workflows,

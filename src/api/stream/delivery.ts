@@ -34,19 +34,23 @@ interface Rendering {
 /** A filtered reader is told its position at most this often, milliseconds; the rest waits for the heartbeat. */
 const POSITION_EVERY_MS = 1_000;
 
+/** Whom a delivery is for. */
+export interface Recipient {
+  /** Asked before the table is read for it: who says no calls `next` later. */
+  mayRead(delivery: Delivery): boolean;
+  /** The read is over. */
+  haveRead(): void;
+  /** Everything was sent. */
+  over(end: StoredEvent): void;
+  lost(error: Error): void;
+}
+
 interface DeliveryOptions {
   wire: Wire;
   filter: Filter;
   outflow: Outflow;
   /** Events that may be sent and not acknowledged; null where none have to be. */
   window: number | null;
-  /** Asked before the table is read for it: who says no calls `next` later. */
-  mayRead(delivery: Delivery): boolean;
-  /** The read is over. */
-  onRead(): void;
-  /** Everything was sent. */
-  onOver(end: StoredEvent): void;
-  onLost(error: Error): void;
 }
 
 /**
@@ -63,7 +67,10 @@ export class Delivery implements Reader {
   private untold: number | null = null;
   private told_at = -Infinity;
 
-  constructor(private readonly options: DeliveryOptions) {}
+  constructor(
+    private readonly recipient: Recipient,
+    private readonly options: DeliveryOptions,
+  ) {}
 
   /** Goes on where it was held back. */
   next(): void {
@@ -83,13 +90,13 @@ export class Delivery implements Reader {
   }
 
   wants(source: 'live' | 'table'): boolean {
-    if (!this.isHeldBack()) return source === 'live' || this.options.mayRead(this);
+    if (!this.isHeldBack()) return source === 'live' || this.recipient.mayRead(this);
     this.held_back = true;
     return false;
   }
 
   haveRead(): void {
-    this.options.onRead();
+    this.recipient.haveRead();
   }
 
   take(batch: Batch, source: 'live' | 'table'): number {
@@ -116,11 +123,11 @@ export class Delivery implements Reader {
 
   over(end: StoredEvent): void {
     this.tellPosition();
-    this.options.onOver(end);
+    this.recipient.over(end);
   }
 
   lost(error: Error): void {
-    this.options.onLost(error);
+    this.recipient.lost(error);
   }
 
   /** Tells a filtered reader how far it is, if it does not know. */

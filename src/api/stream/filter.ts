@@ -44,6 +44,32 @@ export interface Filter {
   passes(event: Pick<StoredEvent, 'type'>): boolean;
 }
 
+/** One for all readers without a filter, which most are. */
+const EVERYTHING: Filter = { key: '', passes: () => true };
+
+class SomeTypes implements Filter {
+  readonly key: string;
+  private readonly names: ReadonlySet<string>;
+
+  /** @param types null: all but for the deltas */
+  constructor(
+    private readonly types: readonly string[] | null,
+    private readonly deltas: boolean,
+  ) {
+    this.names = new Set(types);
+    this.key = `${[...this.names].sort().join()}${deltas ? '' : '-deltas'}`;
+  }
+
+  passes(event: Pick<StoredEvent, 'type'>): boolean {
+    return (
+      (this.deltas || !isDelta(event)) &&
+      (this.types === null ||
+        this.names.has(event.type) ||
+        this.names.has(`${event.type.slice(0, event.type.indexOf('.'))}.*`))
+    );
+  }
+}
+
 export function filterOf({
   types,
   deltas = true,
@@ -51,14 +77,5 @@ export function filterOf({
   types?: string[] | undefined;
   deltas?: boolean | undefined;
 }): Filter {
-  const names = new Set(types);
-  const key = `${[...names].sort().join()}${deltas ? '' : '-deltas'}`;
-  return {
-    key,
-    passes: (event) =>
-      (deltas || !isDelta(event)) &&
-      (types === undefined ||
-        names.has(event.type) ||
-        names.has(`${event.type.slice(0, event.type.indexOf('.'))}.*`)),
-  };
+  return types === undefined && deltas ? EVERYTHING : new SomeTypes(types ?? null, deltas);
 }

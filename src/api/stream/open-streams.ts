@@ -1,4 +1,5 @@
 import { Refusal } from '../../contracts/refusal';
+import type { ApiMetrics } from '../../telemetry/api-metrics';
 import type { StreamLimits } from './limits';
 import { Wheel } from './wheel';
 
@@ -23,8 +24,8 @@ interface OpenStreamsDeps {
   limits: Pick<StreamLimits, 'heartbeat_ms' | 'keys_every_ms' | 'per_key'>;
   /** Which of these keys are still accepted, by their ids. */
   acceptedKeys(ids: string[]): Promise<ReadonlySet<string>>;
-  /** Hears that a reader came. @returns what is called when it has left. */
-  joined(wire: OpenStream['wire_name']): () => void;
+  /** Hears who comes and leaves. */
+  metrics: Pick<ApiMetrics, 'joined' | 'left'>;
   /** Hears that the keys could not be looked at; the next look comes soon. */
   onFault(what: string, error: Error): void;
 }
@@ -35,7 +36,6 @@ interface OpenStreamsDeps {
  */
 export class OpenStreams {
   private readonly by_key = new Map<string, Set<OpenStream>>();
-  private readonly left = new Map<OpenStream, () => void>();
   private readonly heartbeats: Wheel<OpenStream>;
   private keys: NodeJS.Timeout | undefined;
   private looking = false;
@@ -69,17 +69,17 @@ export class OpenStreams {
     siblings.add(stream);
     this.by_key.set(stream.key_id, siblings);
     this.heartbeats.add(stream);
-    this.left.set(stream, this.deps.joined(stream.wire_name));
+    this.deps.metrics.joined(stream.wire_name);
     this.keys ??= setInterval(() => void this.lookAtKeys(), this.deps.limits.keys_every_ms);
   }
 
+  /** Does nothing for one that is not open (any more). */
   close(stream: OpenStream): void {
-    this.heartbeats.remove(stream);
-    this.left.get(stream)?.();
-    this.left.delete(stream);
     const siblings = this.by_key.get(stream.key_id);
-    siblings?.delete(stream);
-    if (siblings?.size === 0) this.by_key.delete(stream.key_id);
+    if (siblings?.delete(stream) !== true) return;
+    this.heartbeats.remove(stream);
+    this.deps.metrics.left(stream.wire_name);
+    if (siblings.size === 0) this.by_key.delete(stream.key_id);
     if (this.by_key.size > 0) return;
     clearInterval(this.keys);
     this.keys = undefined;

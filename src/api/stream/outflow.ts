@@ -1,12 +1,9 @@
-/** Where the bytes of a stream go. */
+/** Where the bytes of a stream go. It hears how its client keeps up. */
 export interface Outlet {
   /** Bytes handed over that the client has not taken yet. */
   waiting(): number;
   /** @param taken called when they have gone to the network, or never will */
   write(bytes: Buffer, taken?: () => void): void;
-}
-
-interface OutflowEvents {
   /** The client has taken what filled the buffer. */
   onRoom(): void;
   /** It has taken nothing for too long. */
@@ -28,7 +25,6 @@ export class Outflow {
   constructor(
     private readonly outlet: Outlet,
     private readonly patience_ms: number,
-    private readonly events: OutflowEvents,
   ) {}
 
   get full(): boolean {
@@ -40,7 +36,7 @@ export class Outflow {
     this.patience = this.watch(Infinity);
     this.outlet.write(bytes, () => {
       this.close();
-      this.events.onRoom();
+      this.outlet.onRoom();
     });
   }
 
@@ -53,7 +49,7 @@ export class Outflow {
     return setTimeout(() => {
       const now = this.outlet.waiting();
       if (now < before) this.patience = this.watch(now);
-      else this.events.onStuck();
+      else this.outlet.onStuck();
     }, this.patience_ms);
   }
 }

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { Response } from 'express';
 import { isTerminal, statusOf } from '../../contracts/run-status';
 import type { RunRow } from '../../db/runs';
@@ -5,10 +6,10 @@ import type { StreamItem } from '../../events/batch';
 import type { StoredEvent } from '../../events/read';
 import { callerOf } from '../authenticate';
 import type { ApiDeps } from '../deps';
-import { Delivery, type Wire } from './delivery';
+import { Delivery, type Recipient, type Wire } from './delivery';
 import type { Filter } from './filter';
 import type { OpenStream } from './open-streams';
-import { Outflow } from './outflow';
+import { Outflow, type Outlet } from './outflow';
 
 /** Pause after which a client that was cut off connects again, milliseconds. */
 const RETRY_MS = 2_000;
@@ -31,6 +32,8 @@ const WIRE: Wire = {
  */
 const CHUNKED_WIRE: Wire = { ...WIRE, key: 'sse chunked', pack: chunk };
 const HEARTBEATS = new Map([WIRE, CHUNKED_WIRE].map((wire) => [wire, wire.pack(HEARTBEAT)]));
+
+const NONE = Object.freeze({});
 
 /**
  * Sends the events of a run after a number as server-sent events, to its end. A disconnect cancels nothing.
@@ -60,55 +63,83 @@ export function sendEvents(
   // By itself: a head that goes out together with more is kept as the hundred pieces it was made of, for as long as the stream.
   head().flushHeaders();
   res.write(`retry: ${RETRY_MS}\n\n`);
+  forgetRequest(res);
   stream.begin();
 }
 
-/** One client that reads one run. */
-class EventStream implements OpenStream {
+/** Lets go of what only handlers need, such as a body: Node keeps the request for as long as the stream. */
+function forgetRequest(res: Response): void {
+  const { req } = res;
+  req.body = req.next = undefined;
+  req.headers = req.headersDistinct = req.params = NONE;
+  req.rawHeaders = [];
+  res.locals = { request_id: res.locals.request_id }; // for the lines of the log
+}
+
+/** One client that reads one run. There are thousands: it is told what happens by its methods, and makes no functions of its own. */
+class EventStream implements OpenStream, Outlet, Recipient {
   readonly key_id: string;
   readonly wire_name = 'sse';
   private readonly wire: Wire;
+  /** Where the bytes go. */
+  private readonly to: Socket | Response;
   private readonly outflow: Outflow;
   private readonly delivery: Delivery;
 
   constructor(
     private readonly deps: ApiDeps,
     private readonly res: Response,
-    run_id: string,
+    private readonly run_id: string,
     { after, head, filter }: { after: number; head: number; filter: Filter },
   ) {
     this.key_id = callerOf(res).id;
     // The socket is not ours yet while an earlier reply on the same connection is under way; HTTP/1.0 has no chunks.
     const { socket } = res;
     this.wire = socket !== null && res.req.httpVersion === '1.1' ? CHUNKED_WIRE : WIRE;
-    const to = this.wire === CHUNKED_WIRE ? socket! : res;
-    const outlet = {
-      waiting: () => res.writableLength,
-      write: (bytes: Buffer, taken?: () => void) => void (taken ? to.write(bytes, taken) : to.write(bytes)),
-    };
-    this.outflow = new Outflow(outlet, deps.settings.stream.patience_ms, {
-      onRoom: () => this.delivery.next(),
-      onStuck: () => void res.destroy(), // it has its last number and may come back
-    });
-    this.delivery = new Delivery({
-      wire: this.wire,
-      filter,
-      outflow: this.outflow,
-      window: null,
-      mayRead: () => true,
-      onRead: () => undefined,
-      onOver: (end) => this.sayEnd(end),
-      onLost: (err) => {
-        deps.log.warn({ err, run_id }, 'A stream of events broke off.');
-        res.destroy(); // a stream that ends without its end means reconnect
-      },
-    });
+    this.to = this.wire === CHUNKED_WIRE ? socket! : res;
+    this.outflow = new Outflow(this, deps.settings.stream.patience_ms);
+    this.delivery = new Delivery(this, { wire: this.wire, filter, outflow: this.outflow, window: null });
     this.delivery.following = deps.hub.follow(run_id, { after, head }, this.delivery);
     res.on('close', () => this.leave());
   }
 
   begin(): void {
     this.delivery.next();
+  }
+
+  waiting(): number {
+    return this.res.writableLength;
+  }
+
+  write(bytes: Buffer, taken?: () => void): void {
+    if (taken === undefined) this.to.write(bytes);
+    else this.to.write(bytes, taken);
+  }
+
+  onRoom(): void {
+    this.delivery.next();
+  }
+
+  onStuck(): void {
+    this.res.destroy(); // it has its last number and may come back
+  }
+
+  mayRead(): boolean {
+    return true;
+  }
+
+  haveRead(): void {
+    // Nobody else waits for it.
+  }
+
+  over({ type, seq }: StoredEvent): void {
+    const text = frame('stream.end', { status: statusOf(type), last_seq: seq });
+    this.finish(text, this.deps.settings.stream.patience_ms);
+  }
+
+  lost(err: Error): void {
+    this.deps.log.warn({ err, run_id: this.run_id }, 'A stream of events broke off.');
+    this.res.destroy(); // a stream that ends without its end means reconnect
   }
 
   beat(): void {
@@ -123,11 +154,6 @@ class EventStream implements OpenStream {
 
   sayGoodbye(reconnect_after_ms: number): void {
     this.finish(`retry: ${reconnect_after_ms}\n\n`, ENDS_WITHIN_MS);
-  }
-
-  private sayEnd({ type, seq }: StoredEvent): void {
-    const text = frame('stream.end', { status: statusOf(type), last_seq: seq });
-    this.finish(text, this.deps.settings.stream.patience_ms);
   }
 
   /** @param within_ms time the client gets to take what still waits for it */

@@ -58,7 +58,7 @@ export function attachWebSocket(server: Server, deps: ApiDeps): { close(): Promi
     const query = { ...parseQuery((req.url ?? '').slice(path.length + 1)) };
     sockets.handleUpgrade(req, socket, head, (ws: WebSocket) => {
       logSession(deps, { ws, req, run_id }, () =>
-        new WsSession(deps, ws, socket, { run_id, query, headers: req.headers }).begin(),
+        new WsSession(deps, ws, socket, run_id).begin({ query, headers: req.headers }),
       );
     });
   });

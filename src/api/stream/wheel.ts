@@ -4,7 +4,7 @@ const SLOTS = 30;
 /** One timer for all heartbeats of a process. It runs only while something is on it. */
 export class Wheel<T> {
   private readonly slots: Set<T>[] = Array.from({ length: SLOTS }, () => new Set());
-  private readonly places = new Map<T, Set<T>>();
+  private size = 0;
   private now = 0;
   private next = 0;
   private timer: NodeJS.Timeout | undefined;
@@ -20,14 +20,14 @@ export class Wheel<T> {
     const slot = this.slots[this.next]!;
     this.next = (this.next + 1) % SLOTS;
     slot.add(thing);
-    this.places.set(thing, slot);
+    this.size += 1;
     this.timer ??= setInterval(() => this.step(), this.turn_ms / SLOTS);
   }
 
   remove(thing: T): void {
-    this.places.get(thing)?.delete(thing);
-    this.places.delete(thing);
-    if (this.places.size > 0) return;
+    // Looked for, because to note where each one is would take more room than the slots themselves.
+    if (this.slots.some((slot) => slot.delete(thing))) this.size -= 1;
+    if (this.size > 0) return;
     clearInterval(this.timer);
     this.timer = undefined;
   }

@@ -45,19 +45,30 @@ export function frameIn(data: RawData, binary: boolean): ClientFrame | null {
 }
 
 /** How the frames of a subscription look. */
-export function wireOf(sub: string): Wire {
-  const name = JSON.stringify(sub);
-  return {
-    key: `ws ${sub}`,
-    piece_chars: 0, // every frame is a message
-    item: (item: StreamItem) => {
-      if (item.kind === 'event') return `{"type":"event","sub":${name},"event":${item.event.json}}`;
-      const { from, to, reason } = item;
-      return JSON.stringify({ type: 'gap', sub, from, to, reason });
-    },
-    position: (seq) => JSON.stringify({ type: 'position', sub, seq }),
-    pack: messageOf,
-  };
+export class SubscriptionWire implements Wire {
+  readonly piece_chars = 0; // every frame is a message
+  readonly key: string;
+
+  constructor(private readonly sub: string) {
+    this.key = `ws ${sub}`;
+  }
+
+  item(item: StreamItem): string {
+    const { sub } = this;
+    if (item.kind === 'event') {
+      return `{"type":"event","sub":${JSON.stringify(sub)},"event":${item.event.json}}`;
+    }
+    const { from, to, reason } = item;
+    return JSON.stringify({ type: 'gap', sub, from, to, reason });
+  }
+
+  position(seq: number): string {
+    return JSON.stringify({ type: 'position', sub: this.sub, seq });
+  }
+
+  pack(text: string): Buffer {
+    return messageOf(text);
+  }
 }
 
 /**

@@ -1,5 +1,5 @@
-import { AsyncResource } from 'node:async_hooks';
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import { RUN_ID } from '../../contracts/run';
 import { newId } from '../../db/new-id';
@@ -13,7 +13,7 @@ const SWITCHING_PROTOCOLS = 101;
  * @param run_id the run that the address names; null where it names none
  */
 export function logSession(
-  { context, log, metrics }: Pick<ApiDeps, 'context' | 'log' | 'metrics'>,
+  deps: Pick<ApiDeps, 'context' | 'log' | 'metrics'>,
   { ws, req, run_id }: { ws: WebSocket; req: IncomingMessage; run_id: string | null },
   begin: () => void,
 ): void {
@@ -23,19 +23,29 @@ export function logSession(
     trace_id: traceIdOf(req.headers.traceparent as string | undefined),
     ...(run_id !== null && RUN_ID.test(run_id) ? { run_id } : {}),
   };
-  context.run(fields, () => {
-    const began = performance.now();
-    const tell = (close_code: number) => {
+  deps.context.run(fields, () => {
+    tellWhenOver(deps, { ws, socket: req.socket, route });
+    begin();
+  });
+}
+
+/** Apart from the above: what waits for the end of a session keeps all that is known where it was made, such as the request. */
+function tellWhenOver(
+  { context, log, metrics }: Pick<ApiDeps, 'context' | 'log' | 'metrics'>,
+  { ws, socket, route }: { ws: WebSocket; socket: Socket; route: string },
+): void {
+  const began = performance.now();
+  ws.on(
+    'close',
+    context.bind((close_code: number) => {
       const duration_ms = performance.now() - began;
       const request = { method: 'GET', route, status: SWITCHING_PROTOCOLS };
       metrics.request({ ...request, duration_s: duration_ms / 1_000, stream: true });
-      const { bytesWritten: bytes } = req.socket;
+      const { bytesWritten: bytes } = socket;
       log.info(
         { ...request, close_code, duration_ms: Math.round(duration_ms * 10) / 10, bytes },
         `GET ${route} closed`,
       );
-    };
-    ws.once('close', AsyncResource.bind(tell));
-    begin();
-  });
+    }),
+  );
 }

@@ -1,4 +1,3 @@
-import { AsyncResource } from 'node:async_hooks';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
@@ -21,9 +20,9 @@ import { parseCursor } from './cursor';
 import { filterFields, filterOf } from './filter';
 import { FrameRate } from './frame-rate';
 import type { OpenStream } from './open-streams';
-import { Outflow } from './outflow';
+import { Outflow, type Outlet } from './outflow';
 import { frameIn, messageOf, type ClientFrame } from './ws-frames';
-import { Subscriptions } from './ws-subscriptions';
+import { Subscriptions, type Subscriber } from './ws-subscriptions';
 
 /** Runs that one socket may read at once. */
 const MAX_SUBS = 100;
@@ -41,15 +40,10 @@ const common = {
 const ManyQuery = z.strictObject(common);
 const OneQuery = z.strictObject({ ...common, ...filterFields, after: z.unknown().optional() });
 
-export interface SessionRequest {
-  /** The run that the address names; null where the client subscribes. */
-  run_id: string | null;
-  query: Record<string, unknown>;
-  headers: IncomingHttpHeaders;
-}
+type Query = Record<string, unknown>;
 
 type State =
-  | { name: 'authenticating'; limit: NodeJS.Timeout }
+  | { name: 'authenticating'; limit: NodeJS.Timeout; query: Query }
   | { name: 'admitting' }
   | { name: 'serving'; admission: Admission; subscriptions: Subscriptions }
   | { name: 'closed' };
@@ -63,7 +57,7 @@ type State =
  *   closed           1000 all was said, 1001 the server stops, 4400 a frame that is none, 4401 no key (any more), 4403 not allowed,
  *                    4404 no such run, 4408 too slow, 4429 too many frames or streams, 4503 Postgres away
  */
-export class WsSession implements OpenStream {
+export class WsSession implements OpenStream, Outlet, Subscriber {
   key_id = '';
   readonly wire_name = 'websocket';
   private state: State = { name: 'admitting' };
@@ -71,28 +65,17 @@ export class WsSession implements OpenStream {
   private readonly outflow: Outflow;
   /** What the client asked for, in its order. */
   private work: Promise<void> = Promise.resolve();
-  private whenRoom: () => void = () => undefined;
+  private whenRoom: (() => void) | null = null;
   private alive = true;
 
+  /** @param run_id the run that the address names; null where the client subscribes */
   constructor(
     private readonly deps: ApiDeps,
     private readonly ws: WebSocket,
-    socket: Duplex,
-    private readonly request: SessionRequest,
+    private readonly socket: Duplex,
+    private readonly run_id: string | null,
   ) {
-    const outlet = {
-      waiting: () => ws.bufferedAmount,
-      // Without compression `ws` writes to the socket at once, so what it sends by itself stays in order with this.
-      write: (bytes: Buffer, taken?: () => void) => {
-        if (ws.readyState !== ws.OPEN) taken?.();
-        else if (taken === undefined) socket.write(bytes);
-        else socket.write(bytes, taken);
-      },
-    };
-    this.outflow = new Outflow(outlet, deps.settings.stream.patience_ms, {
-      onRoom: () => this.goOn(),
-      onStuck: () => this.close(4408, 'slow'),
-    });
+    this.outflow = new Outflow(this, deps.settings.stream.patience_ms);
     ws.on('error', () => this.leave()); // `close` follows with the code that fits
     ws.on('close', () => this.leave());
     ws.on('pong', () => (this.alive = true));
@@ -103,20 +86,52 @@ export class WsSession implements OpenStream {
     // Bound: what a frame causes belongs to the log context of the session, and not to whatever the socket was opened in.
     ws.on(
       'message',
-      AsyncResource.bind((data: RawData, binary: boolean) => this.hear(data, binary)),
+      deps.context.bind((data: RawData, binary: boolean) => this.hear(data, binary)),
     );
   }
 
-  begin(): void {
-    const { headers, query, run_id } = this.request;
+  begin({ headers, query }: { headers: IncomingHttpHeaders; query: Query }): void {
     const secret = secretIn(headers);
-    if (secret !== null) return this.admit(() => this.byKey(secret));
+    if (secret !== null) return this.admit(query, () => this.byKey(secret));
     if (query.ticket !== undefined) {
-      return this.admit(() => admissionOf(this.deps, query.ticket, run_id ?? undefined));
+      return this.admit(query, () => admissionOf(this.deps, query.ticket, this.run_id ?? undefined));
     }
     const late = new Refusal('unauthorized', 'No key came in time.');
     const limit = setTimeout(() => this.refuse(late), this.deps.settings.stream.auth_within_ms);
-    this.state = { name: 'authenticating', limit };
+    this.state = { name: 'authenticating', limit, query };
+  }
+
+  waiting(): number {
+    return this.ws.bufferedAmount;
+  }
+
+  /** Without compression `ws` writes to the socket at once, so what it sends by itself stays in order with this. */
+  write(bytes: Buffer, taken?: () => void): void {
+    if (this.ws.readyState !== this.ws.OPEN) taken?.();
+    else if (taken === undefined) this.socket.write(bytes);
+    else this.socket.write(bytes, taken);
+  }
+
+  onRoom(): void {
+    this.whenRoom?.();
+    if (this.state.name === 'serving') this.state.subscriptions.next();
+  }
+
+  onStuck(): void {
+    this.close(4408, 'slow');
+  }
+
+  send(frame: object): void {
+    this.outflow.write(messageOf(JSON.stringify(frame)));
+  }
+
+  onEmpty(): void {
+    if (this.run_id !== null) this.close(1000, '');
+  }
+
+  onLost(sub: string, run_id: string, err: Error): void {
+    this.deps.log.warn({ err, run_id }, 'A subscription broke off.');
+    this.refuse(this.refusalOf(err), 'unavailable', { sub });
   }
 
   beat(): void {
@@ -153,7 +168,7 @@ export class WsSession implements OpenStream {
         return this.refuse(new Refusal('unauthorized', 'The first frame has to be `auth`.'));
       }
       clearTimeout(this.state.limit);
-      this.admit(() => this.byKey(frame.token));
+      this.admit(this.state.query, () => this.byKey(frame.token));
     } else if (frame.type !== 'auth' && frame.type !== 'ack') {
       this.do(() => this.obey(frame));
     }
@@ -173,54 +188,42 @@ export class WsSession implements OpenStream {
     return { key: await keyOf(this.deps, secret), run_id: null };
   }
 
-  private admit(ask: () => Promise<Admission>): void {
+  private admit(query: Query, ask: () => Promise<Admission>): void {
     this.state = { name: 'admitting' };
     this.do(async () => {
       try {
-        await this.welcome(await ask());
+        await this.welcome(await ask(), query);
       } catch (error) {
         this.refuse(this.refusalOf(error));
       }
     });
   }
 
-  private async welcome(admission: Admission): Promise<void> {
+  private async welcome(admission: Admission, query: Query): Promise<void> {
     requireScope(admission.key, 'runs:read');
     await countRequest(this.deps, admission.key, 'streams', null);
-    const { run_id, query } = this.request;
-    if (run_id === null) {
+    if (this.run_id === null) {
       const { window = null } = parse(ManyQuery, query, '/query');
-      this.serve(admission, { window, max: MAX_SUBS, onEmpty: () => undefined });
+      this.serve(admission, { window, max: MAX_SUBS });
       return;
     }
     const { tenant } = admission.key;
-    const run = await requireRun(this.deps.db.of(tenant), tenant, run_id);
+    const run = await requireRun(this.deps.db.of(tenant), tenant, this.run_id);
     const { window = null, after: cursor, ...wanted } = parse(OneQuery, query, '/query');
     const after = positionOf(parseCursor(cursor, '/query/after'), run);
-    const all = { window, max: 1, onEmpty: () => this.close(1000, '') };
-    this.serve(admission, all)?.begin(SUB, run, { after, filter: filterOf(wanted) });
+    this.serve(admission, { window, max: 1 })?.begin(SUB, run, { after, filter: filterOf(wanted) });
   }
 
   private serve(
     admission: Admission,
-    { window, max, onEmpty }: { window: number | null; max: number; onEmpty: () => void },
+    { window, max }: { window: number | null; max: number },
   ): Subscriptions | undefined {
     if (this.state.name === 'closed') return undefined; // while its key was looked up
     this.key_id = admission.key.id;
     this.deps.context.add({ tenant: admission.key.tenant, key_id: this.key_id });
     this.deps.streams.open(this);
-    const subscriptions = new Subscriptions({
-      deps: this.deps,
-      outflow: this.outflow,
-      send: (frame) => this.send(frame),
-      window,
-      max,
-      onEmpty,
-      onLost: (sub, run_id, err) => {
-        this.deps.log.warn({ err, run_id }, 'A subscription broke off.');
-        this.refuse(this.refusalOf(err), 'unavailable', { sub });
-      },
-    });
+    const { deps, outflow } = this;
+    const subscriptions = new Subscriptions(this, { deps, outflow, window, max });
     this.state = { name: 'serving', admission, subscriptions };
     const { heartbeat_ms } = this.deps.settings.stream;
     this.send({ type: 'welcome', session_id: newId('ses'), heartbeat_ms, window, max_subs: max });
@@ -269,17 +272,8 @@ export class WsSession implements OpenStream {
     });
   }
 
-  private goOn(): void {
-    this.whenRoom();
-    if (this.state.name === 'serving') this.state.subscriptions.next();
-  }
-
   private isClosed(): boolean {
     return this.state.name === 'closed';
-  }
-
-  private send(frame: object): void {
-    this.outflow.write(messageOf(JSON.stringify(frame)));
   }
 
   private sendError(refusal: Refusal, answersTo: { id?: string; sub?: string } = {}): void {
@@ -313,11 +307,11 @@ export class WsSession implements OpenStream {
     const { state } = this;
     this.state = { name: 'closed' };
     if (state.name === 'authenticating') clearTimeout(state.limit);
-    if (state.name !== 'serving') return this.whenRoom();
+    if (state.name !== 'serving') return this.whenRoom?.();
     state.subscriptions.stop();
     this.outflow.close();
     this.deps.streams.close(this);
-    this.whenRoom();
+    this.whenRoom?.();
   }
 }
 

@@ -1,24 +1,29 @@
 import { isTerminal, statusOf } from '../../contracts/run-status';
 import { Refusal } from '../../contracts/refusal';
+import type { StoredEvent } from '../../events/read';
 import type { RunRow } from '../../db/runs';
 import type { ApiDeps } from '../deps';
 import { runView } from '../run-view';
-import { Delivery } from './delivery';
+import { Delivery, type Recipient } from './delivery';
 import type { Filter } from './filter';
 import type { Outflow } from './outflow';
-import { wireOf } from './ws-frames';
+import { SubscriptionWire } from './ws-frames';
 
-interface SubscriptionsOptions {
-  deps: ApiDeps;
-  outflow: Outflow;
+/** Whose subscriptions they are. */
+export interface Subscriber {
   send(frame: object): void;
-  /** Events of one subscription that may be unacknowledged; null where the client did not ask for a limit. */
-  window: number | null;
-  max: number;
   /** The last subscription has ended. */
   onEmpty(): void;
   /** A subscription broke off. */
   onLost(sub: string, run_id: string, error: Error): void;
+}
+
+interface SubscriptionsOptions {
+  deps: ApiDeps;
+  outflow: Outflow;
+  /** Events of one subscription that may be unacknowledged; null where the client did not ask for a limit. */
+  window: number | null;
+  max: number;
 }
 
 /**
@@ -30,7 +35,10 @@ export class Subscriptions {
   private reading = false;
   private readonly queue = new Set<Delivery>();
 
-  constructor(private readonly options: SubscriptionsOptions) {}
+  constructor(
+    private readonly subscriber: Subscriber,
+    private readonly options: SubscriptionsOptions,
+  ) {}
 
   /** @throws Refusal when there is no room for one more, or it has that name already. */
   refuseSurplus(sub: string): void {
@@ -48,22 +56,12 @@ export class Subscriptions {
 
   /** Says where it begins, then gives the events. @param after a number that the run has, from `positionOf` */
   begin(sub: string, run: RunRow, { after, filter }: { after: number; filter: Filter }): void {
-    const { deps, outflow, send, window } = this.options;
+    const { deps, outflow, window } = this.options;
     const view = runView(run, deps.settings);
-    send({ type: 'subscribed', sub, from_seq: after + 1, head_seq: run.last_seq, run: view });
-    const delivery = new Delivery({
-      wire: wireOf(sub),
-      filter,
-      outflow,
-      window,
-      mayRead: (asking) => this.mayRead(asking),
-      onRead: () => this.haveRead(),
-      onOver: ({ type, seq }) => this.end(sub, { run_id: run.id, status: statusOf(type), last_seq: seq }),
-      onLost: (error) => {
-        this.by_name.delete(sub);
-        this.options.onLost(sub, run.id, error);
-      },
-    });
+    this.subscriber.send({ type: 'subscribed', sub, from_seq: after + 1, head_seq: run.last_seq, run: view });
+    const recipient = new Subscription(this, sub, run.id);
+    const wire = new SubscriptionWire(sub);
+    const delivery = new Delivery(recipient, { wire, filter, outflow, window });
     this.by_name.set(sub, delivery);
     if (isTerminal(run.status) && after >= run.last_seq) {
       // Else it would wait for an event that never comes.
@@ -78,8 +76,8 @@ export class Subscriptions {
     const delivery = this.by_name.get(sub);
     if (delivery === undefined) throw new Refusal('not_found', 'There is no subscription of this name.');
     this.remove(sub, delivery);
-    this.options.send({ type: 'unsubscribed', sub });
-    if (this.by_name.size === 0) this.options.onEmpty();
+    this.subscriber.send({ type: 'unsubscribed', sub });
+    if (this.by_name.size === 0) this.subscriber.onEmpty();
   }
 
   /** @returns whether the client has told something new by it. */
@@ -104,19 +102,18 @@ export class Subscriptions {
     for (const [sub, delivery] of this.by_name) this.remove(sub, delivery);
   }
 
-  private end(sub: string, how: { run_id: string; status: string; last_seq: number }): void {
+  end(sub: string, how: { run_id: string; status: string; last_seq: number }): void {
     this.by_name.delete(sub);
-    this.options.send({ type: 'end', sub, ...how });
-    if (this.by_name.size === 0) this.options.onEmpty();
+    this.subscriber.send({ type: 'end', sub, ...how });
+    if (this.by_name.size === 0) this.subscriber.onEmpty();
   }
 
-  private remove(sub: string, delivery: Delivery): void {
+  lose(sub: string, run_id: string, error: Error): void {
     this.by_name.delete(sub);
-    this.queue.delete(delivery);
-    delivery.following?.stop();
+    this.subscriber.onLost(sub, run_id, error);
   }
 
-  private mayRead(delivery: Delivery): boolean {
+  mayRead(delivery: Delivery): boolean {
     const [first = delivery] = this.queue;
     this.queue.add(delivery);
     if (this.reading || first !== delivery) return false;
@@ -125,10 +122,16 @@ export class Subscriptions {
     return true;
   }
 
-  private haveRead(): void {
+  haveRead(): void {
     this.reading = false;
     // Once what was read has been given, and whoever it was for stands in the queue again.
     setImmediate(() => this.readNext());
+  }
+
+  private remove(sub: string, delivery: Delivery): void {
+    this.by_name.delete(sub);
+    this.queue.delete(delivery);
+    delivery.following?.stop();
   }
 
   private readNext(): void {
@@ -137,5 +140,30 @@ export class Subscriptions {
       delivery.next(); // takes its turn, or has no need of it any more
       if (!this.reading) this.queue.delete(delivery);
     }
+  }
+}
+
+/** One run that a socket reads. */
+class Subscription implements Recipient {
+  constructor(
+    private readonly all: Subscriptions,
+    private readonly sub: string,
+    private readonly run_id: string,
+  ) {}
+
+  mayRead(delivery: Delivery): boolean {
+    return this.all.mayRead(delivery);
+  }
+
+  haveRead(): void {
+    this.all.haveRead();
+  }
+
+  over({ type, seq }: StoredEvent): void {
+    this.all.end(this.sub, { run_id: this.run_id, status: statusOf(type), last_seq: seq });
+  }
+
+  lost(error: Error): void {
+    this.all.lose(this.sub, this.run_id, error);
   }
 }
