@@ -17,7 +17,8 @@ import { startProgram } from '../../test/support/stack';
 /**
  * What a tenant feels of another one's flood. The flood keeps `FLOOD` runs open, each a slow step on the 50 slots of one worker process: a
  * backlog of about `FLOOD` / 50 × `FLOOD_STEP_MS`. Meanwhile the victim submits a run now and then. Measured from submission to answer, by
- * the rows; with the tenant as fairness key, and with the key taken out. Usage: npm run bench:fairness.
+ * the rows; with the tenant as fairness key, and with the key taken out. How many of the flood's steps began while a step of the victim waited
+ * tells the order of the queue apart from a slow machine: next to none where tenants take turns. Usage: npm run bench:fairness.
  */
 const FLOOD = 150;
 /** Mean of the flood's steps: few enough end in a second that the machine is not the limit, so that what is measured is the queue. */
@@ -37,10 +38,11 @@ interface Bench {
   name: string;
 }
 
-/** A run of the victim: from its submission to its answer, and how long its step waited for a slot. */
+/** A run of the victim: from its submission to its answer, how long its step waited for a slot, and how many slots went to the flood meanwhile. */
 interface Times {
   answer_ms: number;
   slot_ms: number;
+  ahead: number;
 }
 
 async function main(): Promise<void> {
@@ -100,11 +102,13 @@ async function measure(bench: Bench, flooded: boolean): Promise<Times[]> {
   await until(async () => (await openRuns(bench, `flood-${bench.name}`)) === 0);
   const rows = await bench.db.query<Times>(
     `select extract(epoch from r.finished_at - r.created_at)::float8 * 1000 as answer_ms,
-       extract(epoch from started.time - planned.time)::float8 * 1000 as slot_ms
+       extract(epoch from started.time - planned.time)::float8 * 1000 as slot_ms,
+       (select count(*)::int from events e join runs f on f.id = e.run_id where f.tenant = $2 and e.type = 'step.started'
+         and e.time between planned.time and started.time) as ahead
      from runs r join events planned on planned.run_id = r.id and planned.type = 'plan.created'
        join events started on started.run_id = r.id and started.type = 'step.started'
      where r.tenant = $1 and r.status = 'completed'`,
-    [victim],
+    [victim, `flood-${bench.name}`],
   );
   if (rows.length !== VICTIM_RUNS) throw new Error(`${VICTIM_RUNS - rows.length} runs of the victim failed.`);
   return rows;
@@ -157,11 +161,13 @@ function print(name: string, times: Times[], alone: Times[]): void {
     of.map(pick).sort((a, b) => a - b)[Math.ceil(of.length * share) - 1]!;
   const answer = ({ answer_ms }: Times) => answer_ms;
   const slot = ({ slot_ms }: Times) => slot_ms;
+  const ahead = (one: Times) => one.ahead;
   const ms = (value: number) => `${value.toFixed(0).padStart(6)} ms`;
   process.stdout.write(
     `${name.padEnd(30)} answer p50 ${ms(at(times, answer, 0.5))} p95 ${ms(at(times, answer, 0.95))}, ` +
       `${(at(times, answer, 0.95) / at(alone, answer, 0.95)).toFixed(2)} × alone; ` +
-      `slot p50 ${ms(at(times, slot, 0.5))} p95 ${ms(at(times, slot, 0.95))}\n`,
+      `slot p50 ${ms(at(times, slot, 0.5))} p95 ${ms(at(times, slot, 0.95))}; ` +
+      `of the flood ahead p50 ${at(times, ahead, 0.5)} p95 ${at(times, ahead, 0.95)}\n`,
   );
 }
 
