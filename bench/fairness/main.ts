@@ -2,13 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Connection } from '@temporalio/client';
 import { openDatabase, type Database } from '../../src/db/database';
 import { migrate } from '../../src/db/migrate';
 import { startPostgres } from '../../src/dev/postgres';
 import { startTemporal } from '../../src/dev/temporal-server';
-import { createRunWorkflows, type RunWorkflows } from '../../src/runs/run-workflows';
-import { RunStarts } from '../../src/runs/run-starts';
 import { submitRun } from '../../src/runs/submit';
 import { bundleWorkflows } from '../../src/workers/bundle-workflows';
 import { RULES } from '../../test/support/runs';
@@ -17,7 +14,8 @@ import { startProgram } from '../../test/support/stack';
 /**
  * What a tenant feels of another one's flood. The flood keeps `FLOOD` runs open, each a slow step on the 50 slots of one worker process: a
  * backlog of about `FLOOD` / 50 × `FLOOD_STEP_MS`. Meanwhile the victim submits a run now and then. Measured from submission to answer, by
- * the rows; with the tenant as fairness key, and with the key taken out. Usage: npm run bench:fairness.
+ * the rows; once as a tenant of its own, and once as another user of the flood's tenant, who has no turn of its own. How many of the flood's steps
+ * began while a step of the victim waited tells the order of the queue apart from a slow machine. Usage: npm run bench:fairness.
  */
 const FLOOD = 150;
 /** Mean of the flood's steps: few enough end in a second that the machine is not the limit, so that what is measured is the queue. */
@@ -32,15 +30,17 @@ const QUEUE = 'longhaul';
 
 interface Bench {
   db: Database;
-  workflows: RunWorkflows;
-  /** Part of the tenants' names: each measurement has tenants of its own. */
+  /** Part of the names of the two users: each measurement has users of its own. */
   name: string;
+  /** The tenant of both; each user is its own tenant when absent. */
+  tenant?: string;
 }
 
-/** A run of the victim: from its submission to its answer, and how long its step waited for a slot. */
+/** A run of the victim: from its submission to its answer, how long its step waited for a slot, and how many slots went to the flood meanwhile. */
 interface Times {
   answer_ms: number;
   slot_ms: number;
+  ahead: number;
 }
 
 async function main(): Promise<void> {
@@ -65,18 +65,14 @@ async function main(): Promise<void> {
     LONGHAUL_TOOL_PACKS: join(__dirname, '..', '..', 'test', 'support', 'tool-pack.ts'),
   });
   const db = openDatabase({ url: postgres.url, pool: 20, name: 'bench' });
-  const connection = await Connection.connect({ address: temporal.address });
   try {
-    const fair = createRunWorkflows({ connection, namespace: 'default' }, QUEUE);
-    // All under one key, as if there were none.
-    const unfair: RunWorkflows = { ...fair, start: (run) => fair.start({ ...run, tenant: 'everybody' }) };
-    await measure({ db, workflows: fair, name: 'warm-up' }, false);
-    const alone = await measure({ db, workflows: fair, name: 'alone' }, false);
+    await measure({ db, name: 'warm-up' }, false);
+    const alone = await measure({ db, name: 'alone' }, false);
     print('alone', alone, alone);
-    print('flood, tenant as fairness key', await measure({ db, workflows: fair, name: 'fair' }, true), alone);
-    print('flood, no fairness key', await measure({ db, workflows: unfair, name: 'unfair' }, true), alone);
+    print('flood of another tenant', await measure({ db, name: 'fair' }, true), alone);
+    const together = { db, name: 'together', tenant: 'everybody' };
+    print('flood of the same tenant', await measure(together, true), alone);
   } finally {
-    await connection.close();
     await db.close();
     await worker.kill();
     await temporal.stop();
@@ -100,37 +96,39 @@ async function measure(bench: Bench, flooded: boolean): Promise<Times[]> {
   await until(async () => (await openRuns(bench, `flood-${bench.name}`)) === 0);
   const rows = await bench.db.query<Times>(
     `select extract(epoch from r.finished_at - r.created_at)::float8 * 1000 as answer_ms,
-       extract(epoch from started.time - planned.time)::float8 * 1000 as slot_ms
+       extract(epoch from started.time - planned.time)::float8 * 1000 as slot_ms,
+       (select count(*)::int from events e join runs f on f.id = e.run_id where f."user" = $2 and e.type = 'step.started'
+         and e.time between planned.time and started.time) as ahead
      from runs r join events planned on planned.run_id = r.id and planned.type = 'plan.created'
        join events started on started.run_id = r.id and started.type = 'step.started'
-     where r.tenant = $1 and r.status = 'completed'`,
-    [victim],
+     where r."user" = $1 and r.status = 'completed'`,
+    [victim, `flood-${bench.name}`],
   );
   if (rows.length !== VICTIM_RUNS) throw new Error(`${VICTIM_RUNS - rows.length} runs of the victim failed.`);
   return rows;
 }
 
 async function flood(bench: Bench, stop: AbortSignal): Promise<void> {
-  const tenant = `flood-${bench.name}`;
+  const user = `flood-${bench.name}`;
   while (!stop.aborted) {
     // Of different lengths, so that slots do not become free in waves.
     const ms = Math.round(FLOOD_STEP_MS * (0.5 + Math.random()));
-    if ((await openRuns(bench, tenant)) < FLOOD) await submit(bench, tenant, ms);
+    if ((await openRuns(bench, user)) < FLOOD) await submit(bench, user, ms);
     else await sleep(100);
   }
 }
 
-async function submit({ db, workflows }: Bench, tenant: string, ms: number): Promise<void> {
+async function submit({ db, tenant: of }: Bench, user: string, ms: number): Promise<void> {
+  const tenant = of ?? user;
   await submitRun(
     {
       records: db.of(tenant),
-      starts: new RunStarts(workflows, () => undefined), // the worker's reconciler starts it
       rules: RULES,
       open_runs: 2 * FLOOD,
     },
     {
       tenant,
-      body: { goal: 'wait', plan: { steps: [{ id: 'wait', tool: 'test.wait', input: { ms } }] } },
+      body: { goal: 'wait', user, plan: { steps: [{ id: 'wait', tool: 'test.wait', input: { ms } }] } },
       idempotency_key: null,
       request_id: null,
       trace_id: null,
@@ -139,11 +137,11 @@ async function submit({ db, workflows }: Bench, tenant: string, ms: number): Pro
   );
 }
 
-async function openRuns({ db }: Bench, tenant: string): Promise<number> {
+async function openRuns({ db }: Bench, user: string): Promise<number> {
   const [row] = await db.query<{ open: number }>(
     `select count(*)::int as open from runs
-     where tenant = $1 and status in ('queued', 'running', 'waiting', 'paused', 'cancelling')`,
-    [tenant],
+     where "user" = $1 and status in ('queued', 'running', 'waiting', 'paused', 'cancelling')`,
+    [user],
   );
   return row!.open;
 }
@@ -157,11 +155,13 @@ function print(name: string, times: Times[], alone: Times[]): void {
     of.map(pick).sort((a, b) => a - b)[Math.ceil(of.length * share) - 1]!;
   const answer = ({ answer_ms }: Times) => answer_ms;
   const slot = ({ slot_ms }: Times) => slot_ms;
+  const ahead = (one: Times) => one.ahead;
   const ms = (value: number) => `${value.toFixed(0).padStart(6)} ms`;
   process.stdout.write(
     `${name.padEnd(30)} answer p50 ${ms(at(times, answer, 0.5))} p95 ${ms(at(times, answer, 0.95))}, ` +
       `${(at(times, answer, 0.95) / at(alone, answer, 0.95)).toFixed(2)} × alone; ` +
-      `slot p50 ${ms(at(times, slot, 0.5))} p95 ${ms(at(times, slot, 0.95))}\n`,
+      `slot p50 ${ms(at(times, slot, 0.5))} p95 ${ms(at(times, slot, 0.95))}; ` +
+      `of the flood ahead p50 ${at(times, ahead, 0.5)} p95 ${at(times, ahead, 0.95)}\n`,
   );
 }
 

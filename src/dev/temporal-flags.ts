@@ -9,7 +9,9 @@ export interface TemporalPorts {
 
 /**
  * What the server is started with besides ports and file. Without the poll rates every hop waits 40 ms; without the time
- * shift timers fire up to a second late; write-ahead journal and `normal` lose nothing when the server is killed.
+ * shift timers fire up to a second late; write-ahead journal and `normal` lose nothing when the server is killed. Tenants take turns
+ * within a partition of a queue only, and a worker asks a partition at random: were work written to several, a tenant would wait behind another's
+ * flood. All partitions are read as before: what an older version of this code left waiting in them is still found.
  */
 const FLAGS = [
   ...['--sqlite-pragma', 'journal_mode=wal', '--sqlite-pragma', 'synchronous=normal'],
@@ -20,6 +22,7 @@ const FLAGS = [
     'history.visibilityProcessorMaxPollRPS=2000',
     'history.timerProcessorMaxTimeShift="10ms"',
     'matching.enableFairness=true',
+    'matching.numTaskqueueWritePartitions=1',
   ].flatMap((setting) => ['--dynamic-config-value', setting]),
 ];
 

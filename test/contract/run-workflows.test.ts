@@ -1,5 +1,6 @@
 import { Client } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
+import { temporal as proto } from '@temporalio/proto';
 import { NativeConnection } from '@temporalio/worker';
 import { createClosedWorkflows } from '../../src/runs/closed-workflows';
 import { createRunWorkflows } from '../../src/runs/run-workflows';
@@ -7,7 +8,12 @@ import { newId } from '../../src/db/new-id';
 import { RULES } from '../support/runs';
 import { servers } from '../support/database';
 import { eventually } from '../support/eventually';
-import { TRAIL } from '../../src/workflows/messages';
+import { queueOf, TRAIL } from '../../src/workflows/messages';
+
+/** Runs of the tenant that floods the queue. */
+const FLOOD = 20;
+const POLL_LIMIT_MS = 10_000;
+const WORKFLOW_TASKS = proto.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW;
 
 /** What a submit hands over. */
 const startable = (n: number) => ({
@@ -45,6 +51,34 @@ describe('The port to the workflows of runs', () => {
         run_id,
       });
     }
+  });
+
+  test('lets a run of another tenant wait for one run of a flood and not for those before it', async () => {
+    const temporal = { connection, namespace: 'default' };
+    const queue = `polled-by-hand-${newId('run').toLowerCase()}`;
+    const workflows = createRunWorkflows(temporal, queue);
+    const flood = Array.from({ length: FLOOD }, () => startable(1));
+    const others = [2, 3, 4].map(startable);
+    for (const run of [...flood, ...others]) await workflows.start(run);
+    const from = { namespace: 'default', taskQueue: { name: queueOf(queue, 'runs') } };
+    await eventually(
+      async () => {
+        const asked = { ...from, taskQueueType: WORKFLOW_TASKS, reportStats: true };
+        const { stats } = await connection.workflowService.describeTaskQueue(asked);
+        return Number(stats?.approximateBacklogCount) >= FLOOD + others.length;
+      },
+      { what: 'all to wait in the queue' },
+    );
+
+    const served: string[] = [];
+    while (served.length <= others.length) {
+      const poll = () => connection.workflowService.pollWorkflowTaskQueue({ ...from, identity: 'by hand' });
+      const { workflowExecution } = await connection.withDeadline(Date.now() + POLL_LIMIT_MS, poll);
+      served.push(workflowExecution!.workflowId!);
+    }
+    const client = new Client(temporal);
+    for (const { id } of [...flood, ...others]) await client.workflow.getHandle(id).terminate();
+    expect(served).toEqual(expect.arrayContaining(others.map(({ id }) => id)));
   });
 });
 

@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parse } from 'yaml';
 import { cacheFolder } from '../../src/dev/temporal-cli';
 import { portsOf, serverArguments } from '../../src/dev/temporal-flags';
 import { archiveUrl, releaseFor, TEMPORAL_VERSION, wheelRequirement } from '../../src/dev/temporal-release';
@@ -24,6 +25,19 @@ describe('command line of the Temporal server', () => {
     expect(portsOf(command('/other.db'), '/temporal.db')).toBeUndefined();
     expect(portsOf(`${command('/temporal.db')} --headless`, '/temporal.db')).toBeUndefined();
     expect(portsOf('', '/temporal.db')).toBeUndefined();
+  });
+});
+
+describe('docs/operate/temporal-server.md', () => {
+  test('names every setting that the server of `npm start` has', () => {
+    const page = readFileSync(join(__dirname, '..', '..', 'docs', 'operate', 'temporal-server.md'), 'utf8');
+    const written = parse(/```yaml\n(.*?)```/s.exec(page)![1]!) as Record<string, { value: unknown }[]>;
+    const given = serverArguments({ port: 7001, ui_port: 8001 }, '/temporal.db')
+      .filter((_, at, all) => all[at - 1] === '--dynamic-config-value')
+      .map((setting) => [setting.split('=')[0]!, JSON.parse(setting.split('=')[1]!)]);
+    expect(Object.entries(written).map(([name, values]) => [name, values[0]!.value])).toEqual(
+      expect.arrayContaining(given),
+    );
   });
 });
 
