@@ -189,7 +189,7 @@ function keep(
       const delta = { purpose, round, model, ...usage, cost_usd };
       const key = `usage:${purpose}:${round}:${ref.request_hash.slice(0, 16)}:${fence}`;
       const events: NewEvent[] = [{ key, type: 'run.usage', data: { delta, total: spent } }];
-      await append(tx, ref.run_id, {
+      await append(tx.last, ref.run_id, {
         attempt: run.attempt,
         events: [...events, ...warnings(kept)],
         change: { usage: spent },

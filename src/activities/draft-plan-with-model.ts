@@ -69,7 +69,7 @@ class Drafts {
     const write = (events: NewEvent[]) =>
       deps.db.transaction(async (tx) => {
         await this.lock(tx);
-        await append(tx, ref.run_id, { attempt: run.attempt, events });
+        await append(tx.last, ref.run_id, { attempt: run.attempt, events });
       });
     this.feed = new EventFeed(write, stop);
   }
@@ -78,11 +78,13 @@ class Drafts {
   start(execution: string): Promise<Appended> {
     const { run_id, round } = this.ref;
     return this.deps.db.transaction(async (tx) => {
-      const newest = await newestOf(tx, run_id, this.run.attempt, DRAFTING);
-      const { number, status } = await beginTry(tx, this.piece);
+      const [newest, { number, status }] = await Promise.all([
+        newestOf(tx, run_id, this.run.attempt, DRAFTING),
+        beginTry(tx, this.piece),
+      ]);
       this.number = number;
       const { events, change } = begun({ ...this.run, status });
-      return append(tx, run_id, {
+      return append(tx.last, run_id, {
         attempt: this.run.attempt,
         // A try that waited in vain for its turn has shown nothing that would have to be void.
         events: [...events, ...(newest === 'plan.started' ? [] : [this.started()])],

@@ -48,7 +48,7 @@ async function beginWith(
     const status = await lockRun(tx, run_id);
     const phase = run.rules.mode === 'plan_only' ? 'planning' : 'executing';
     const { events, change } = begun({ ...run, status }, phase);
-    const { wish } = await append(tx, run_id, {
+    const { wish } = await append(tx.last, run_id, {
       attempt: run.attempt,
       events,
       change: { ...change, execution },

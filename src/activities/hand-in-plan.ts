@@ -29,7 +29,7 @@ export function handInPlan(
         const key = keyOf({ run_id, plan_version, step_id }, 'ended');
         return { key, type: 'step.skipped', step_id, data: { reason: NOT_ASKED_FOR } };
       });
-      await append(tx, run_id, {
+      await append(tx.last, run_id, {
         attempt: run.attempt,
         events: [...skipped, { key: 'ended', type: 'run.completed', data: { answer: null } }],
         change: { status: 'completed', phase: null, finished_at: DATABASE_NOW },

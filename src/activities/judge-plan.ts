@@ -28,13 +28,16 @@ export async function judgePlan(deps: ActivityDeps, ref: RoundRef, around: Surro
   if (begun.wish !== null) return { accepted: false, wish: begun.wish };
   const { decision, degraded } = await judge(deps, ref, run, plan, around);
   const wish = await deps.db.transaction(async (tx) => {
-    if (!(await storeVerdict(tx, { run_id: ref.run_id, version: ref.round }, decision)))
-      return 'stored by another' as const;
+    const [stored, status] = await Promise.all([
+      storeVerdict(tx, { run_id: ref.run_id, version: ref.round }, decision),
+      lockRun(tx, ref.run_id),
+    ]);
+    if (!stored) return 'stored by another' as const;
     // Judging takes a while: a run that was wished cancelled meanwhile must not be told to be running.
-    const now = { ...run, status: await lockRun(tx, ref.run_id) };
+    const now = { ...run, status };
     if (degraded !== undefined) await markDegraded(tx, ref.run_id, degraded);
     const facts = verdictFacts(ref.round, now, decision, degraded);
-    return (await append(tx, ref.run_id, { attempt: run.attempt, ...facts })).wish;
+    return (await append(tx.last, ref.run_id, { attempt: run.attempt, ...facts })).wish;
   });
   if (wish !== 'stored by another') return { accepted: decision.accepted, wish };
   return {

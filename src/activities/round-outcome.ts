@@ -66,7 +66,9 @@ export async function concludeRound(
     run.status === 'queued' && lock === undefined
       ? await write(deps.db, 'queued')
       : // A wish may have come since the run was read: one that is to be cancelled must not be told to be running.
-        await deps.db.transaction(async (tx) => write(tx, await (lock?.(tx) ?? lockRun(tx, ref.run_id))));
+        await deps.db.transaction(async (tx) =>
+          write(tx.last, await (lock?.(tx) ?? lockRun(tx, ref.run_id))),
+        );
   if (appended !== null)
     return told(deps, run, { ...plan, accepted: plan.decision?.accepted ?? null }, appended.wish);
   const again = await readRounds(deps.db, ref.run_id, execution);

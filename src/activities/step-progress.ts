@@ -55,7 +55,7 @@ export class StepProgress {
       .transaction(async (tx) => {
         if (!(await holdsFence(tx, ref, fence))) return;
         const event = { key, type: 'step.progress', step_id: ref.step_id, data } as const;
-        await append(tx, ref.run_id, { attempt, events: [event] });
+        await append(tx.last, ref.run_id, { attempt, events: [event] });
       })
       .catch(() => {
         this.over = true; // Postgres is away, or the run is over: the outcome will say so

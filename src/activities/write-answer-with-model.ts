@@ -44,7 +44,7 @@ export function writeAnswerWithModel(
     await deps.db.transaction(async (tx) => {
       await lockTry(tx, pieceOf(run_id), writing.number);
       if (degraded !== undefined) await markDegraded(tx, run_id, degraded);
-      await append(tx, run_id, {
+      await append(tx.last, run_id, {
         attempt: run.attempt,
         events: [
           // What was shown so far is not what stands in.
@@ -99,7 +99,7 @@ function shown(
   const tell = (events: NewEvent[]) =>
     db.transaction(async (tx) => {
       await lockTry(tx, pieceOf(run_id), number);
-      await append(tx, run_id, { attempt: run.attempt, events });
+      await append(tx.last, run_id, { attempt: run.attempt, events });
     });
   const feed = new EventFeed(tell, stop);
   let deltas = 0;
@@ -122,10 +122,12 @@ function shown(
  */
 function begin(deps: ActivityDeps, run_id: string, { attempt, rules: { tier } }: RunAtWork): Promise<number> {
   return deps.db.transaction(async (tx) => {
-    const newest = await newestOf(tx, run_id, attempt, ['generation.delta', 'output.reset']);
-    const { number, status } = await beginTry(tx, pieceOf(run_id));
+    const [newest, { number, status }] = await Promise.all([
+      newestOf(tx, run_id, attempt, ['generation.delta', 'output.reset']),
+      beginTry(tx, pieceOf(run_id)),
+    ]);
     if (status === 'cancelling') throw new Refusal('run_cancelling', 'The run is being cancelled.');
-    await append(tx, run_id, {
+    await append(tx.last, run_id, {
       attempt,
       events: [
         {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Pool, type PoolClient, type PoolConfig, type QueryConfig } from 'pg';
 import type { CommittedFacts } from '../contracts/fact';
-import type { Tx } from './tx';
+import type { Transaction, Tx } from './tx';
 import { Unavailable, isConnectionFault } from './unavailable';
 
 /** Longest wait for a connection, milliseconds: beyond it the caller hears that Postgres is away. */
@@ -13,6 +13,12 @@ const QUERY_TIMEOUT_MS = 12_000;
 /** A transaction whose process hangs gives its locks back after this, milliseconds. */
 const IDLE_TRANSACTION_TIMEOUT_MS = 10_000;
 
+/**
+ * How long a connection that nobody uses is kept, milliseconds. A new one costs a caller 10 to 20 ms, and its first statements are parsed
+ * and planned anew: where work comes now and then, each piece of it would pay that.
+ */
+const IDLE_MS = 600_000;
+
 /** The role that every process works as: unlike the owner of the tables, it is held by row-level security (0003_tenants.sql). */
 const ROLE = 'longhaul_app';
 /** What a connection says to see the rows of every tenant. */
@@ -21,8 +27,19 @@ const EVERY_TENANT = '*';
 /** The record as seen by whom it serves. One statement outside a transaction, or several inside one. */
 export interface Records extends Tx {
   /** Commits when `work` resolves, rolls back when it throws. @throws Unavailable when Postgres is away. */
-  transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
+  transaction<T>(work: (tx: Transaction) => Promise<T>, keeping?: Keeping): Promise<T>;
 }
+
+/**
+ * How long what is committed is kept. `written`: whatever happens. `soon`: a Postgres that is killed loses the last half second of it, and
+ * nobody waits for the disk; a later commit that is `written` keeps what came before it, too.
+ */
+export type Keeping = 'written' | 'soon';
+
+const BEGIN: Record<Keeping, string> = {
+  written: 'begin',
+  soon: 'begin; set local synchronous_commit = off',
+};
 
 /** The pool of a process, seeing the rows of every tenant. */
 export interface Database extends Records {
@@ -53,18 +70,27 @@ export function openDatabase({
   onFacts = () => undefined,
   onIdleError,
 }: DatabaseOptions): Database {
-  const pool = new Pool({ ...connectionOptions(url, name), options: `-c role=${ROLE}`, max });
+  const pool = new Pool({
+    ...connectionOptions(url, name),
+    options: `-c role=${ROLE}`,
+    max,
+    pipeline: true,
+    idleTimeoutMillis: IDLE_MS,
+  });
   const prepare = preparing();
   pool.on('error', (error) => onIdleError?.(error));
   const connected = connecting(pool);
   const recordsOf = (tenant: string): Records => ({
     query: (text, values) => connected(tenant, (client) => queryOver(client, prepare)(text, values)),
     announce: onFacts, // a statement outside a transaction is committed when it returns
-    async transaction(work) {
+    async transaction(work, keeping = 'written') {
       const told: CommittedFacts[] = [];
       const result = await connected(tenant, (client, lose) => {
-        const tx: Tx = { query: queryOver(client, prepare), announce: (facts) => void told.push(facts) };
-        return inTransaction(client, lose, () => work(tx));
+        const query = queryOver(client, prepare);
+        const announce = (facts: CommittedFacts) => void told.push(facts);
+        return inTransaction(client, lose, BEGIN[keeping], (commit) =>
+          work({ query, announce, last: { query: closing(query, commit), announce } }),
+        );
       });
       told.forEach(onFacts);
       return result;
@@ -120,16 +146,39 @@ export function connectionOptions(url: string, name: string): PoolConfig {
   };
 }
 
-async function inTransaction<T>(client: PoolClient, lose: Lose, work: () => Promise<T>): Promise<T> {
-  await client.query('begin');
+/**
+ * Statements go to the server as they come, without waiting for the answers of those before them (`pipeline`). So the beginning of a
+ * transaction, and its end where its last statement is known to be that, cost no round trip of their own. Where a statement fails those
+ * behind it are refused, the commit among them.
+ * @param work gets what commits; where it did not, this does
+ */
+async function inTransaction<T>(
+  client: PoolClient,
+  lose: Lose,
+  begin: string,
+  work: (commit: () => Promise<unknown>) => Promise<T>,
+): Promise<T> {
+  const begun = client.query(begin);
+  begun.catch(() => undefined); // told below
+  let committed: Promise<unknown> | undefined;
+  const commit = () => (committed ??= client.query('commit'));
   try {
-    const result = await work();
-    await client.query('commit');
+    const result = await work(commit);
+    await Promise.all([begun, commit()]);
     return result;
   } catch (error) {
-    await client.query('rollback').catch(lose);
+    // After a commit there is nothing to be rolled back: one that comes behind a failed statement rolls back itself.
+    await (committed ?? client.query('rollback')).catch(lose);
     throw error;
   }
+}
+
+/** Sends a statement and the commit together. @returns its rows, once they are committed */
+function closing(query: Tx['query'], commit: () => Promise<unknown>): Tx['query'] {
+  return async <Row extends object>(text: string, values?: unknown[]) => {
+    const [rows] = await Promise.all([query<Row>(text, values), commit()]);
+    return rows;
+  };
 }
 
 function queryOver(client: PoolClient, prepare: Prepare): Tx['query'] {

@@ -4,10 +4,10 @@ import type { Tx } from './tx';
 
 /** What the runs of a key spend on models a day (UTC), and hold back for calls under way. A row is locked after the run and its call. */
 
-/** What a call holds back of a day. */
+/** What a call held back, and of which day. */
 export interface HeldBack {
-  reserved_usd: string | null;
-  reserved_on: string | null;
+  was_usd: string | null;
+  was_on: string | null;
 }
 
 /** Holds the worst case of a call back from what is left today. @throws Refusal `budget_exceeded` */
@@ -37,13 +37,13 @@ export async function spend(
   tx: Tx,
   { tenant, key_id }: { tenant: string; key_id: string },
   spent_usd: number,
-  { reserved_usd, reserved_on }: HeldBack,
+  { was_usd, was_on }: HeldBack,
 ): Promise<void> {
   await tx.query(
     `insert into key_spending as k (key_id, day, tenant, spent_usd)
      values ($1, coalesce($2::date, (now() at time zone 'utc')::date), $5, $3::numeric)
      on conflict (key_id, day) do update set spent_usd = k.spent_usd + excluded.spent_usd - coalesce($4::numeric, 0)`,
-    [key_id, reserved_on, spent_usd, reserved_usd, tenant],
+    [key_id, was_on, spent_usd, was_usd, tenant],
   );
 }
 

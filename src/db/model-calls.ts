@@ -4,7 +4,7 @@ import { Refusal } from '../contracts/refusal';
 import type { Rules } from '../contracts/rules';
 import { holdBackToday, spend, type HeldBack } from './key-spending';
 import { AT_WORK, atWork, type RunAtWork } from './runs';
-import type { Tx } from './tx';
+import type { Transaction, Tx } from './tx';
 
 /** Whose call it is: one question of one piece of a run's work. The same question in the same place is the same call. */
 export interface CallRef {
@@ -50,6 +50,16 @@ const keyOf = ({ run_id, purpose, round, request_hash }: CallRef) => [
   request_hash,
 ];
 
+/** What a call held back, to be read with the statement that sets it to nothing. */
+const HELD = `(select reserved_usd as was_usd, reserved_on::text as was_on from model_calls where ${KEY} for update) was`;
+const NOTHING_HELD = 'reserved_tokens = 0, reserved_usd = null, reserved_on = null';
+
+/** Whose money it is. */
+interface Spender {
+  tenant: string;
+  rules: Rules;
+}
+
 /**
  * Opens a call: finds its reply where one is kept, else holds its worst case back from the budgets of the run and of the day. A try after
  * a first one takes over what that one held back; a call that came to nothing in an earlier attempt of the run begins anew.
@@ -57,28 +67,32 @@ const keyOf = ({ run_id, purpose, round, request_hash }: CallRef) => [
  * @throws Refusal `budget_exceeded`, `price_unknown`; and as `atWork`. Then nothing is stored.
  */
 export async function openCall(
-  tx: Tx,
+  tx: Transaction,
   ref: CallRef & { execution: string },
   request: object,
   worst: WorstCase,
 ): Promise<OpenCall> {
-  const { tenant, rules, attempt } = atWork(await lockForSpending(tx, ref.run_id), ref);
-  const [call] = await tx.query<OpenCall & { reserved: boolean }>(
-    `insert into model_calls as c (run_id, purpose, round, request_hash, tenant, attempt, fence, request)
-     values ($1, $2, $3, $4, $5, $6, 1, $7)
-     on conflict (run_id, purpose, round, request_hash) do update set
-       fence = c.fence + 1,
-       reused = c.reused + case when c.reply is null or c.failure is not null then 0 else 1 end,
-       failure = case when c.attempt < excluded.attempt then null else c.failure end,
-       reply = case when c.attempt < excluded.attempt and c.failure is not null then null else c.reply end,
-       calls = case when c.attempt < excluded.attempt and (c.reply is null or c.failure is not null) then 0 else c.calls end,
-       attempt = excluded.attempt
-     returning fence, calls, reply, failure, reserved_tokens > 0 as reserved`,
-    [...keyOf(ref), tenant, attempt, JSON.stringify(request)],
-  );
+  const [run, [call], held] = await Promise.all([
+    lockForSpending(tx, ref.run_id),
+    tx.query<OpenCall & { reserved: boolean }>(
+      `insert into model_calls as c (run_id, purpose, round, request_hash, tenant, attempt, fence, request)
+       select id, $2, $3::integer, $4, tenant, attempt, 1, $5::jsonb from runs where id = $1
+       on conflict (run_id, purpose, round, request_hash) do update set
+         fence = c.fence + 1,
+         reused = c.reused + case when c.reply is null or c.failure is not null then 0 else 1 end,
+         failure = case when c.attempt < excluded.attempt then null else c.failure end,
+         reply = case when c.attempt < excluded.attempt and c.failure is not null then null else c.reply end,
+         calls = case when c.attempt < excluded.attempt and (c.reply is null or c.failure is not null) then 0 else c.calls end,
+         attempt = excluded.attempt
+       returning fence, calls, reply, failure, reserved_tokens > 0 as reserved`,
+      [...keyOf(ref), JSON.stringify(request)],
+    ),
+    readHeld(tx, ref.run_id),
+  ]);
+  atWork(run, ref);
   const { reserved, ...open } = call!;
   if (open.reply !== null) await storeSpending(tx, ref.run_id);
-  else if (open.failure === null && !reserved) await holdBack(tx, ref, { tenant, rules }, worst);
+  else if (open.failure === null && !reserved) await holdBack(tx, ref, run, held, worst);
   return open;
 }
 
@@ -93,20 +107,20 @@ async function lockForSpending(tx: Tx, run_id: string): Promise<RunAtWork & { te
 
 /** Under the lock of the run, so that calls of one run that begin at once do not each see the whole budget. */
 async function holdBack(
-  tx: Tx,
+  tx: Transaction,
   ref: CallRef,
-  { tenant, rules }: { tenant: string; rules: Rules },
+  { tenant, rules }: Spender,
+  held: Held,
   { tokens, cost_usd }: WorstCase,
 ): Promise<void> {
   const { max_tokens, max_cost_usd, day } = rules;
   if (cost_usd === null && (max_cost_usd !== undefined || day !== undefined)) {
     throw new Refusal('price_unknown', 'The run has a budget in money, and a model it may ask has no price.');
   }
-  const held = await readHeld(tx, ref.run_id);
   refuseBeyond('tokens', held.tokens + tokens, max_tokens);
   refuseBeyond('USD', rounded(held.cost_usd + (cost_usd ?? 0)), max_cost_usd);
   if (day !== undefined) await holdBackToday(tx, tenant, day, cost_usd ?? 0);
-  await tx.query(
+  await tx.last.query(
     `update model_calls set reserved_tokens = $5, reserved_usd = $6,
        reserved_on = case when $7::boolean then (now() at time zone 'utc')::date end where ${KEY}`,
     [...keyOf(ref), tokens, cost_usd, day !== undefined],
@@ -122,8 +136,13 @@ function refuseBeyond(unit: string, needed: number, limit: number | undefined): 
 }
 
 /** What the calls of a run have cost, and hold back. */
-async function readHeld(tx: Tx, run_id: string): Promise<{ tokens: number; cost_usd: number }> {
-  const [held] = await tx.query<{ tokens: number; cost_usd: number }>(
+interface Held {
+  tokens: number;
+  cost_usd: number;
+}
+
+async function readHeld(tx: Tx, run_id: string): Promise<Held> {
+  const [held] = await tx.query<Held>(
     `select coalesce(sum(reserved_tokens + coalesce((usage->>'input_tokens')::bigint + (usage->>'output_tokens')::bigint, 0)), 0)::float8 as tokens,
        coalesce(sum(coalesce(reserved_usd, 0) + coalesce(cost_usd, 0)), 0)::float8 as cost_usd
      from model_calls where run_id = $1`,
@@ -179,10 +198,18 @@ export async function keepReply(
   reply: KeptReply,
   cost_usd: number | null,
 ): Promise<Kept> {
-  const run = await lockForSpending(tx, ref.run_id);
-  await release(tx, ref, run, cost_usd ?? 0);
-  const [kept] = await tx.query<{ reply: KeptReply }>(
-    `update model_calls set
+  const [run, [kept], spent] = await Promise.all([
+    lockForSpending(tx, ref.run_id),
+    storeReply(tx, ref, reply, cost_usd),
+    readSpending(tx, ref.run_id),
+  ]);
+  await spendHeld(tx, run, cost_usd ?? 0, kept!);
+  return { reply: kept!.reply, spent, run };
+}
+
+function storeReply(tx: Tx, ref: CallRef, reply: KeptReply, cost_usd: number | null) {
+  return tx.query<{ reply: KeptReply } & HeldBack>(
+    `update model_calls set ${NOTHING_HELD},
        reply = coalesce(reply, $5::jsonb), failure = null, model = $6, endpoint = $7,
        usage = jsonb_build_object(
          'input_tokens', coalesce((usage->>'input_tokens')::bigint, 0) + $8::bigint,
@@ -190,10 +217,9 @@ export async function keepReply(
          'cached_tokens', coalesce((usage->>'cached_tokens')::bigint, 0) + $10::bigint),
        cost_usd = case when usage is null then $11::numeric else cost_usd + $11::numeric end,
        finished_at = coalesce(finished_at, now())
-     where ${KEY} returning reply`,
+     from ${HELD} where ${KEY} returning reply, was_usd, was_on`,
     [...keyOf(ref), JSON.stringify(reply), reply.model, reply.endpoint, ...tokensOf(reply), cost_usd],
   );
-  return { reply: kept!.reply, spent: await readSpending(tx, ref.run_id), run };
 }
 
 function tokensOf({ usage }: KeptReply): [input: number, output: number, cached: number] {
@@ -255,21 +281,21 @@ export async function disownReplies(
 }
 
 /** Puts what was really spent in the place of what was held back; a reply that comes when nothing is held for it counts today. */
-async function release(
-  tx: Tx,
-  ref: CallRef,
-  { tenant, rules: { day } }: { tenant: string; rules: Rules },
-  spent_usd: number,
-): Promise<void> {
+async function release(tx: Tx, ref: CallRef, run: Spender, spent_usd: number): Promise<void> {
   const [call] = await tx.query<HeldBack>(
-    `select reserved_usd, reserved_on::text from model_calls where ${KEY} for update`,
+    `update model_calls set ${NOTHING_HELD} from ${HELD} where ${KEY} returning was_usd, was_on`,
     keyOf(ref),
   );
-  await tx.query(
-    `update model_calls set reserved_tokens = 0, reserved_usd = null, reserved_on = null where ${KEY}`,
-    keyOf(ref),
-  );
-  if (day !== undefined) await spend(tx, { tenant, key_id: day.key_id }, spent_usd, call!);
+  await spendHeld(tx, run, spent_usd, call!);
+}
+
+async function spendHeld(
+  tx: Tx,
+  { tenant, rules: { day } }: Spender,
+  spent_usd: number,
+  was: HeldBack,
+): Promise<void> {
+  if (day !== undefined) await spend(tx, { tenant, key_id: day.key_id }, spent_usd, was);
 }
 
 /** What the bought calls of a run have cost, and how many tokens were not bought again because their replies were kept. */

@@ -1,9 +1,15 @@
 import type { CommittedFacts } from '../contracts/fact';
 
-/** A transaction, or a connection outside one: something that takes one statement at a time. */
+/** A transaction, or a connection outside one: something that takes statements, and runs them in the order in which they were asked for. */
 export interface Tx {
   /** Runs one statement with `$1 …` placeholders and returns its rows. */
   query<Row extends object = Record<string, unknown>>(text: string, values?: unknown[]): Promise<Row[]>;
   /** Facts that were appended here: who watches the database hears of them once they are committed. Absent where nobody watches. */
   announce?(facts: CommittedFacts): void;
+}
+
+/** A transaction in which something is done, and which ends with what is done by `last`. */
+export interface Transaction extends Tx {
+  /** For the last statement, which is sent together with the commit: what is thrown after it rolls nothing back. */
+  readonly last: Tx;
 }

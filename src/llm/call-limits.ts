@@ -51,14 +51,8 @@ export class CallLimits {
   readonly fetch: typeof fetch = async (address, init) => {
     const answer = await fetch(address, init);
     if (answer.body === null) return answer;
-    const watch = new TransformStream<Uint8Array, Uint8Array>({
-      transform: (bytes, out) => {
-        this.#saw(bytes);
-        out.enqueue(bytes);
-      },
-    });
     const { status, headers } = answer;
-    return new Response(answer.body.pipeThrough(watch), { status, headers });
+    return new Response(this.#watched(answer.body), { status, headers });
   };
 
   /** The model has finished: from here on the idle limit is that of the tail. */
@@ -73,6 +67,23 @@ export class CallLimits {
     clearTimeout(this.#idle);
     this.#caller.removeEventListener('abort', this.#interrupt);
     this.#controller.abort();
+  }
+
+  /** Reads when it is read: a transform between the two would cost each call a millisecond. */
+  #watched(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+    const reader = body.getReader();
+    return new ReadableStream<Uint8Array>(
+      {
+        pull: async (out) => {
+          const { done, value } = await reader.read();
+          if (done) return out.close();
+          this.#saw(value);
+          out.enqueue(value);
+        },
+        cancel: (reason) => reader.cancel(reason),
+      },
+      { highWaterMark: 0 },
+    );
   }
 
   #saw(bytes: Uint8Array): void {

@@ -113,7 +113,9 @@ function counted(records: Records): Records {
       return tx.query(text, values);
     },
   });
-  return { ...countedTx(records), transaction: (work) => records.transaction((tx) => work(countedTx(tx))) };
+  const transaction: Records['transaction'] = (work) =>
+    records.transaction((tx) => work({ ...countedTx(tx), last: countedTx(tx.last) }));
+  return { ...countedTx(records), transaction };
 }
 
 const routes = () => routesOf(api.deps).filter(({ path }) => path.includes('{'));
