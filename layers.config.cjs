@@ -38,7 +38,7 @@ const folders = {
     npm: ['@temporalio/activity', '@temporalio/common'],
   },
   runs: {
-    values: ['contracts', 'planning', 'events', 'db', 'workflows/messages', 'turns'],
+    values: ['contracts', 'planning', 'events', 'db', 'workflows/messages'],
     types: ['tools', 'workflows'],
     npm: ['@temporalio/client', '@temporalio/common'],
   },
@@ -47,7 +47,7 @@ const folders = {
     types: ['llm', 'tools', 'knowledge'],
     npm: ['ajv', 'jsonrepair', 'zod'],
   },
-  llm: { values: ['contracts', 'db', 'turns'], npm: ['openai', 'yaml', 'zod'] },
+  llm: { values: ['contracts', 'db'], npm: ['openai', 'yaml', 'zod'] },
   tools: { values: ['contracts', 'db'], types: ['knowledge', 'llm'], npm: ['zod'] },
   knowledge: { values: ['contracts', 'db'], npm: [] },
   prompts: { values: ['contracts', 'db'], npm: ['yaml', 'zod'] },
@@ -75,7 +75,6 @@ const extra = {
   // Every setting, parsed once. Besides these files nobody may import it: what they build gets what it needs as arguments.
   config: { values: ['contracts', 'llm/endpoint-settings'], npm: ['zod'] },
   'process-end': { values: [], npm: [] },
-  turns: { values: ['contracts'], npm: [] },
   // Only these build: they read the settings and connect to what the rest gets handed in.
   'api/main': { values: ['config', 'process-end', 'llm', 'prompts'], npm: ['@temporalio/client'] },
   'workers/main': { values: ['config', 'process-end'], npm: [] },

@@ -42,7 +42,7 @@ const Settings = z.object({
 
   /** Postgres, the record. */
   DATABASE_URL: z.string().min(1),
-  /** Connections of one process to Postgres, besides the one that listens for events. */
+  /** Connections of one process to Postgres, besides those of its own: one that listens (API, workers with the role `runs`), one that elects who reconciles. */
   LONGHAUL_DB_POOL: wholeNumber(1, 200).default(10),
 
   /** Temporal, the scheduler: host:port. */

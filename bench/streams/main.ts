@@ -46,6 +46,7 @@ const LOADS: Load[] = [
 ];
 
 async function main(): Promise<void> {
+  if (WIRES.length === 0) throw new Error('Usage: npm run bench:streams -- [sse|ws] [idle]');
   const home = mkdtempSync(join(tmpdir(), 'longhaul-bench-'));
   const postgres = await startPostgres({ home, log: () => undefined, env: process.env });
   await migrate(postgres.url);

@@ -11,7 +11,7 @@ import type { InputCheck } from '../planning/input-check';
 import type { Breaker } from '../contracts/model-endpoint';
 import type { RateLimit } from '../contracts/rate-limit';
 import type { Rules } from '../contracts/rules';
-import type { RunWorkflows } from '../runs/run-workflows';
+import type { RunWaker } from '../runs/run-workflows';
 import type { Registry } from '../tools/registry';
 import type { Load } from './load';
 import type { Quotas, RateLimits } from './rate-limits';
@@ -37,7 +37,7 @@ export interface ApiDeps {
   hub: EventHub;
   /** The streams of this process. */
   streams: OpenStreams;
-  workflows: Pick<RunWorkflows, 'look'>;
+  workflows: RunWaker;
   tools: Registry;
   checkInput: InputCheck;
   rules: Rules;

@@ -5,7 +5,7 @@ import type { Express } from 'express';
 import { createApp } from './app';
 import { limitConnections } from './connections';
 import type { ApiDeps } from './deps';
-import { messagesOf } from './messages';
+import { messagesOf } from './http-messages';
 import { refuseBadBytes, refuseRequest } from './raw-problem';
 import { requestFault } from './request-fault';
 import { MAX_HEADER_BYTES, MAX_HEADERS, type SocketLimits } from './socket-limits';

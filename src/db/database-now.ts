@@ -1,8 +1,8 @@
 import type { Tx } from './tx';
 
 /**
- * In place of a time that is stored: Postgres reads it as the moment at which the transaction began. What is stored is of one clock, whatever
- * those of the processes say.
+ * In place of a time in the row of a run: Postgres reads it as the moment at which the transaction began, so that its times are of one clock,
+ * whatever those of the processes say.
  */
 export const DATABASE_NOW = 'now';
 

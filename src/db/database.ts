@@ -149,8 +149,9 @@ export function connectionOptions(url: string, name: string): PoolConfig {
 /**
  * Statements go to the server as they come, without waiting for the answers of those before them (`pipeline`). So the beginning of a
  * transaction, and its end where its last statement is known to be that, cost no round trip of their own. Where a statement fails those
- * behind it are refused, the commit among them.
- * @param work gets what commits; where it did not, this does
+ * behind it are refused, the commit among them; only where the beginning itself is cancelled, which takes an operator and the very
+ * microsecond, each of those already sent stands alone.
+ * @param work gets a function that commits; a transaction that it has not committed is committed once it resolves
  */
 async function inTransaction<T>(
   client: PoolClient,

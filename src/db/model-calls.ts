@@ -72,6 +72,7 @@ export async function openCall(
   request: object,
   worst: WorstCase,
 ): Promise<OpenCall> {
+  // Asked for together, in one round trip. The first takes the lock; what the others store is rolled back where the run may not go on.
   const [run, [call], held] = await Promise.all([
     lockForSpending(tx, ref.run_id),
     tx.query<OpenCall & { reserved: boolean }>(

@@ -1,12 +1,16 @@
 import type { RunRow } from './runs';
 import type { Tx } from './tx';
 
-/** Committed, and not known to Temporal as far as we know. */
+/** Committed, and nobody has noted that Temporal knows it. */
 const UNSTARTED = `status = 'queued' and workflow_started_at is null`;
-/** How long a claim holds: well beyond the second that Temporal gets for a start. */
+/** How long a claim holds: longer than a start may take. */
 const CLAIM = `interval '3 seconds'`;
-/** A claim that lasts longer than one does was made before the clock was set back. */
-const UNCLAIMED = `${UNSTARTED} and coalesce(claimed_until not between now() and now() + ${CLAIM}, true)`;
+/**
+ * Claimed by one who may still be at it. A claim that ends much later than one of now would is from before the clock was set back: it is
+ * over. Some later is one of a statement that began after this one and was quicker.
+ */
+const CLAIMED = `coalesce(claimed_until between now() and now() + ${CLAIM} + interval '10 seconds', false)`;
+const UNCLAIMED = `${UNSTARTED} and not ${CLAIMED}`;
 
 /** A run that is to be handed over to Temporal. */
 export interface UnstartedRun extends Pick<
@@ -19,8 +23,8 @@ export interface UnstartedRun extends Pick<
 
 /**
  * Claims runs that wait to be handed over, so that no other worker starts them meanwhile; a claim that comes to nothing ends after some
- * seconds. Goes round the tenants, the oldest of each first: a flood of one does not keep the others' runs waiting. Costs a look at an
- * index for each tenant that waits.
+ * seconds. Tenants take turns, the oldest run of each first, and what is claimed of one counts as turns it had: a flood of one does not keep
+ * the others' runs waiting. Costs a look at an index for each tenant that waits. Rows that somebody holds are left for the next look.
  */
 export function claimUnstartedRuns(db: Tx, limit: number): Promise<UnstartedRun[]> {
   return db.query<UnstartedRun>(
@@ -31,11 +35,14 @@ export function claimUnstartedRuns(db: Tx, limit: number): Promise<UnstartedRun[
        from waiting where waiting.tenant is not null
      ), next as (
        select oldest.id from waiting cross join lateral (
-         select id, created_at, row_number() over (order by created_at) as turn
+         select id, created_at, row_number() over (order by created_at)
+           + (select count(*) from runs where ${UNSTARTED} and ${CLAIMED} and tenant = waiting.tenant) as turn
          from (select id, created_at from runs where ${UNCLAIMED} and tenant = waiting.tenant order by created_at limit $1) of_tenant
        ) oldest order by turn, created_at limit $1
+     ), free as (
+       select id from runs where id in (select id from next) and ${UNCLAIMED} order by id for no key update skip locked
      )
-     update runs set claimed_until = now() + ${CLAIM} where id in (select id from next) and ${UNCLAIMED}
+     update runs set claimed_until = now() + ${CLAIM} where id in (select id from free)
      returning id, tenant, goal, rules, deadline_at, origin, request_id, trace_id, attempt, deadline_at < now() as late`,
     [limit],
   );

@@ -1,6 +1,6 @@
 import type { CommittedFacts } from '../contracts/fact';
 
-/** A transaction, or a connection outside one: something that takes statements, and runs them in the order in which they were asked for. */
+/** A transaction, or the pool outside of one. A transaction runs its statements in the order in which they were asked for; outside there is none. */
 export interface Tx {
   /** Runs one statement with `$1 …` placeholders and returns its rows. */
   query<Row extends object = Record<string, unknown>>(text: string, values?: unknown[]): Promise<Row[]>;
@@ -8,7 +8,7 @@ export interface Tx {
   announce?(facts: CommittedFacts): void;
 }
 
-/** A transaction in which something is done, and which ends with what is done by `last`. */
+/** A transaction. One that knows its last statement sends it by `last`. */
 export interface Transaction extends Tx {
   /** For the last statement, which is sent together with the commit: what is thrown after it rolls nothing back. */
   readonly last: Tx;

@@ -26,8 +26,8 @@ export interface ListenerEvents {
 }
 
 /**
- * Keeps a LISTEN connection open, one for all of a process who care for the channel. Half-open connections are found by a notice to itself that must
- * come back. Nothing is promised about notices: they only make readers faster than their poll.
+ * Keeps a connection open that listens to a channel; a process has at most one for each. A half-open one is found by a notice to itself that
+ * must come back. Nothing is promised about notices: whoever hears them also looks by itself, and is only faster by them.
  */
 export function openListener(url: string, channel: Channel, events: ListenerEvents): Listener {
   return new ListeningConnection(url, channel, events);

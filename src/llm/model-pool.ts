@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { TIERS, type Tier } from '../contracts/model';
 import type { Breaker } from '../contracts/model-endpoint';
 import { Refusal } from '../contracts/refusal';
-import { Turns } from '../turns';
+import { Turns } from './turns';
 import { isDatabaseError } from '../db/unavailable';
 import type { Admission, CallOutcome, EndpointLimits } from './admission';
 import type { EndpointStates } from './endpoint-states';

@@ -3,7 +3,7 @@ import type { Database } from '../db/database';
 import { databaseTime } from '../db/database-now';
 import { ClosedRuns } from './closed-runs';
 import type { ClosedWorkflows } from './closed-workflows';
-import type { RunWorkflows } from './run-workflows';
+import type { RunWaker } from './run-workflows';
 
 /** Pause between two looks, milliseconds. */
 const EVERY_MS = 1_000;
@@ -27,7 +27,7 @@ export interface ReconcilerDeps {
   db: Database;
   /** How the elected process holds its lock: on a connection of its own. */
   lock: ClientConfig;
-  workflows: Pick<RunWorkflows, 'look'>;
+  workflows: RunWaker;
   closed: ClosedWorkflows;
   onFault: (what: string, error: unknown) => void;
 }

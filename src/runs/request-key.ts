@@ -13,6 +13,7 @@ export interface KeyedRequest {
   /** Keys of different routes are different keys. */
   route: string;
   idempotency_key: string | null;
+  /** By the clock of this process: where that is an hour off, its keys live an hour longer or shorter. */
   now: Date;
 }
 

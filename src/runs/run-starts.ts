@@ -1,26 +1,32 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { claimUnstartedRuns, type UnstartedRun } from '../db/run-starts';
 import type { Database } from '../db/database';
 import { openListener, type Listener } from '../events/listener';
-import type { RunWorkflows } from './run-workflows';
+import type { RunStarter } from './run-workflows';
 import { StartNotes } from './start-notes';
 import { timeOutUnstarted } from './time-out-unstarted';
 
 /** Pause between two looks without a notice, milliseconds. */
 const LOOK_EVERY_MS = 1_000;
-/** Starts on their way at once, at most: Temporal takes some hundred a second, and each has a second. */
-const MAX_UNDER_WAY = 32;
+/** Starts on their way at once, at most. Each holds a place for the task that comes with it, and the tasks of other runs need some too. */
+const MAX_UNDER_WAY = 16;
+/** After this a start makes room for others, milliseconds: less than its claim lasts. Whether Temporal has taken it shows when it is repeated. */
+const START_WITHIN_MS = 2_500;
 
 export interface RunStartsDeps {
   db: Database;
   /** URL of the database, to hear of new runs. */
   url: string;
-  workflows: Pick<RunWorkflows, 'start'>;
+  workflows: RunStarter;
+  /** Hears which run Temporal did not take, and why. */
+  onNotStarted: (run: UnstartedRun, error: unknown) => void;
   onFault: (what: string, error: unknown) => void;
 }
 
 /**
  * Hands committed runs over to Temporal: at once when it hears of them, else by a look every second. Every process that carries runs
- * out has one, for whoever starts a workflow gets its first task with the reply. What Temporal does not take is claimed anew some seconds later.
+ * out has one, for whoever starts a workflow gets its first task with the reply. What Temporal does not take is claimed anew some seconds
+ * later.
  */
 export class RunStarts {
   private readonly underWay = new Set<Promise<void>>();
@@ -30,6 +36,8 @@ export class RunStarts {
   private claiming: Promise<void> | null = null;
   /** There may be more than the last look has claimed. */
   private more = false;
+  /** A start has failed since the timer ticked: the next ones would probably fail too, and not a circle of them is to be made. */
+  private resting = false;
   private closed = false;
 
   constructor(private readonly deps: RunStartsDeps) {
@@ -39,7 +47,10 @@ export class RunStarts {
       onConnected: () => this.look(),
       onLost: (error) => deps.onFault('The connection that hears of new runs was lost', error),
     });
-    this.timer = setInterval(() => this.look(), LOOK_EVERY_MS);
+    this.timer = setInterval(() => {
+      this.resting = false;
+      this.look();
+    }, LOOK_EVERY_MS);
   }
 
   /** Claims nothing any more; resolves when no start is on its way: the connection to Temporal may be closed then. */
@@ -54,7 +65,8 @@ export class RunStarts {
 
   private look(): void {
     this.more = true;
-    if (this.closed || this.claiming !== null || this.underWay.size >= MAX_UNDER_WAY) return;
+    const busy = this.claiming !== null || this.underWay.size >= MAX_UNDER_WAY;
+    if (this.closed || this.resting || busy) return;
     this.more = false;
     this.claiming = this.claim()
       .catch((error: unknown) => this.deps.onFault('Runs could not be claimed', error)) // the next look tries again
@@ -73,7 +85,10 @@ export class RunStarts {
 
   private begin(run: UnstartedRun): void {
     const start: Promise<void> = this.start(run)
-      .catch((error: unknown) => this.deps.onFault(`Run ${run.id} could not be started`, error))
+      .catch((error: unknown) => {
+        this.resting = true;
+        this.deps.onNotStarted(run, error);
+      })
       .finally(() => {
         this.underWay.delete(start);
         if (this.more) this.look();
@@ -83,7 +98,22 @@ export class RunStarts {
 
   private async start(run: UnstartedRun): Promise<void> {
     if (run.late) return timeOutUnstarted(this.deps.db, run);
-    await this.deps.workflows.start(run);
+    await within(START_WITHIN_MS, this.deps.workflows.start(run));
     this.notes.add(run.id);
+  }
+}
+
+/** The SDK tries again for longer than it is told to wait. What it is left alone with does no harm: a second start of a run is none. */
+async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  const over = new AbortController();
+  const late = sleep(ms, undefined, { signal: over.signal, ref: false }).then(() => {
+    throw new Error(`It was not taken within ${ms} ms.`);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    late.catch(() => undefined); // nobody waits for it any more
+    work.catch(() => undefined);
+    over.abort();
   }
 }

@@ -12,8 +12,10 @@ import type { Rules } from '../contracts/rules';
 import type { Trail } from '../contracts/trail';
 import { LOOK, RUN_WORKFLOW, TRAIL, queueOf, type RunInput } from '../workflows/messages';
 
-/** Longest wait for Temporal, milliseconds. What it did not take in that time is handed over later. */
-const CALL_TIMEOUT_MS = 1_000;
+/** Longest wait for Temporal to wake a workflow, milliseconds: a client waits for it. It is woken later otherwise. */
+const WAKE_WITHIN_MS = 1_000;
+/** And to start one, milliseconds, for which nobody waits: one that is taken after its caller has gone delays its first task by seconds. */
+const START_WITHIN_MS = 2_000;
 /** Characters of the goal that the Temporal UI shows. */
 const SUMMARY_CHARS = 200;
 
@@ -36,26 +38,32 @@ export interface StartableRun {
   trace_id: string | null;
 }
 
-/** The port to the workflows of runs. */
-export interface RunWorkflows {
+/** The port to the workflows of runs, for those who start them. */
+export interface RunStarter {
   /**
    * Starts the workflow of a run; one that is there already is success. Over the connection of a worker that has room, that worker gets
-   * the first task with the reply. @throws when Temporal does not take it within a second.
+   * the first task with the reply. @throws when Temporal does not take it.
    */
   start(run: StartableRun): Promise<void>;
+}
+
+/** The same, for those who wake them. */
+export interface RunWaker {
   /** Wakes the workflow so that it asks what is wished. @throws as `start`, and when there is no such open workflow. */
   look(run_id: string): Promise<void>;
 }
 
+export type RunWorkflows = RunStarter & RunWaker;
+
 type Temporal = Required<Pick<ClientOptions, 'connection' | 'namespace'>>;
 
 /** The part of the port that wakes, over any connection to Temporal. */
-export function createRunWaker(temporal: Temporal): Pick<RunWorkflows, 'look'> {
+export function createRunWaker(temporal: Temporal): RunWaker {
   const client = new Client(temporal);
   return {
     async look(run_id) {
       const handle = client.workflow.getHandle(run_id);
-      await client.withDeadline(Date.now() + CALL_TIMEOUT_MS, () => handle.signal(LOOK));
+      await client.withDeadline(Date.now() + WAKE_WITHIN_MS, () => handle.signal(LOOK));
     },
   };
 }
@@ -90,7 +98,7 @@ export function createRunWorkflows(temporal: Temporal, queue: string): RunWorkfl
       try {
         const { id: run_id, tenant, request_id, trace_id } = run;
         await starting.run({ request_id, trace_id, tenant, run_id }, () =>
-          client.withDeadline(Date.now() + CALL_TIMEOUT_MS, start),
+          client.withDeadline(Date.now() + START_WITHIN_MS, start),
         );
       } catch (error) {
         if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;

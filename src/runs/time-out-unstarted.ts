@@ -5,7 +5,7 @@ import { lockStepsOf } from '../db/steps';
 import { append } from '../events/append';
 import { endSteps } from './end-run';
 
-/** A run that waited for Temporal beyond its deadline ends without a workflow, as a queued one that is cancelled does. */
+/** A run whose time was over before anybody could start it ends without a workflow, as a queued one that is cancelled does. */
 export async function timeOutUnstarted(db: Database, { id, attempt, rules }: UnstartedRun): Promise<void> {
   const limit = { kind: 'max_duration_s', value: rules.max_duration_s } as const;
   await db.transaction(async (tx) => {

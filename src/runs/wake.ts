@@ -1,8 +1,8 @@
-import type { RunWorkflows } from './run-workflows';
+import type { RunWaker } from './run-workflows';
 
 /** What is needed to wake a run. */
 export interface WakeDeps {
-  workflows: Pick<RunWorkflows, 'look'>;
+  workflows: RunWaker;
   /** Hears that the workflow could not be woken at once; the reconciler repeats it. */
   onNotWoken: (run_id: string, error: unknown) => void;
 }

@@ -7,7 +7,7 @@ import { connectionOptions, openDatabase, type Database } from '../db/database';
 import { createInputCheck } from '../planning/input-check';
 import { createClosedWorkflows } from '../runs/closed-workflows';
 import { Reconciler } from '../runs/reconcile';
-import { RunStarts } from '../runs/run-starts';
+import { RunStarts, type RunStartsDeps } from '../runs/run-starts';
 import { createRunWorkflows } from '../runs/run-workflows';
 import { stopRequest } from '../process-end';
 import type { Logger } from '../telemetry/logger';
@@ -71,15 +71,17 @@ export async function runWorkers(
     ),
   );
   const running = Promise.all(workers.map((worker) => worker.run()));
-  const carers = config.LONGHAUL_ROLES.includes('runs') ? careForRuns(config, db, connection, log) : [];
+  // Workers first: only one that polls is given the first task of what it starts.
+  const beside = config.LONGHAUL_ROLES.includes('runs') ? careForRuns(config, db, connection, log) : [];
   log.info({ roles: config.LONGHAUL_ROLES }, 'The worker polls.');
   process.send?.('ready');
 
   await Promise.race([stop, running]);
   log.info('The worker stops.');
-  const closing = carers.map((carer) => carer.close());
+  // Starts end first: a first task that comes to a worker which stops is lost until its time is over.
+  await Promise.all(beside.map((one) => one.close()));
   for (const worker of workers) shutDown(worker);
-  await Promise.all([running, ...closing]);
+  await running;
   await connection.close();
   await end(db, metrics);
 }
@@ -123,7 +125,10 @@ async function connect(config: Config, log: Logger, stop: Promise<void>): Promis
   return null;
 }
 
-/** Who hands new runs and wishes over to Temporal, beside the worker of the role `runs`. */
+/**
+ * Who cares for runs besides carrying them out: starts new ones, repeats wishes, ends those whose workflows were terminated. On processes of
+ * the role `runs` alone: whoever starts a workflow gets its first task.
+ */
 function careForRuns(
   { DATABASE_URL: url, TEMPORAL_NAMESPACE: namespace, LONGHAUL_TASK_QUEUE: queue }: Config,
   db: Database,
@@ -141,7 +146,12 @@ function careForRuns(
     onFault,
   });
   reconciler.start();
-  return [reconciler, new RunStarts({ db, url, workflows, onFault })];
+  const onNotStarted: RunStartsDeps['onNotStarted'] = ({ id: run_id, tenant, request_id, trace_id }, err) =>
+    log.warn(
+      { run_id, tenant, request_id, trace_id, err },
+      'Temporal did not take the run; it is started later.',
+    );
+  return [reconciler, new RunStarts({ db, url, workflows, onNotStarted, onFault })];
 }
 
 function shutDown(worker: Worker): void {

@@ -107,12 +107,11 @@ describe('API without Postgres', () => {
 });
 
 describe('API without Temporal', () => {
-  test('is ready, says that it is degraded, and takes runs', async () => {
+  test('is ready, and says that it is degraded', async () => {
     api.workflows.away = true;
     try {
       const body = { status: 'degraded', checks: { postgres: 'ok', temporal: 'unreachable' } };
       expect(await readyz()).toEqual({ status: 200, body });
-      expect((await api.submit()).status).toBe('queued');
     } finally {
       api.workflows.away = false;
     }

@@ -1,4 +1,6 @@
 import { claimUnstartedRuns } from '../../src/db/run-starts';
+import { lockRun } from '../../src/db/runs';
+import { openListener } from '../../src/events/listener';
 import { RunStarts } from '../../src/runs/run-starts';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
@@ -6,15 +8,20 @@ import { fakeWorkflows, type FakeWorkflows } from '../support/fakes';
 import { RESTART, repeat, repeatable } from '../support/reruns';
 import { newRun, rowOf, typesOf } from '../support/runs';
 
+/** Starts of one worker on their way at once. */
+const AT_ONCE = 16;
+
 describe('the starts of runs', () => {
   let test_db: TestDatabase;
   let workflows: FakeWorkflows;
   const open: RunStarts[] = [];
   const faults: string[] = [];
+  const notStarted: string[] = [];
   beforeEach(async () => {
     test_db = await createTestDatabase();
     workflows = fakeWorkflows();
     faults.length = 0;
+    notStarted.length = 0;
   });
   afterEach(async () => {
     jest.restoreAllMocks();
@@ -24,7 +31,13 @@ describe('the starts of runs', () => {
 
   function begin(of: Pick<FakeWorkflows, 'start'> = workflows): RunStarts {
     const { db, url } = test_db;
-    const starts = new RunStarts({ db, url, workflows: of, onFault: (what) => void faults.push(what) });
+    const starts = new RunStarts({
+      db,
+      url,
+      workflows: of,
+      onNotStarted: ({ id }) => void notStarted.push(id),
+      onFault: (what) => void faults.push(what),
+    });
     open.push(starts);
     return starts;
   }
@@ -32,6 +45,11 @@ describe('the starts of runs', () => {
   function beginWithoutTimer(): void {
     jest.spyOn(global, 'setInterval').mockReturnValueOnce({} as NodeJS.Timeout);
     begin();
+  }
+  /** From when on it hears of new runs: until then it may find one as it connects. */
+  async function isListening(): Promise<void> {
+    const first = await newRun(test_db.db);
+    await eventually(() => started().includes(first));
   }
   const set = (run_id: string, change: string) =>
     test_db.db.query(`update runs set ${change} where id = $1`, [run_id]);
@@ -58,6 +76,7 @@ describe('the starts of runs', () => {
     const { failedRun, deps } = repeatable(test_db.db);
     const old = await failedRun();
     beginWithoutTimer();
+    await isListening();
     const run_id = await newRun(test_db.db);
     await eventually(() => started().includes(run_id));
     const { id } = await repeat(deps, old, RESTART);
@@ -66,6 +85,7 @@ describe('the starts of runs', () => {
 
   test('find a run that nobody told them of', async () => {
     begin();
+    await isListening();
     await test_db.owner.query('alter table runs disable trigger tell_new_runs');
     const run_id = await newRun(test_db.db);
     await eventually(() => started().includes(run_id));
@@ -106,9 +126,9 @@ describe('the starts of runs', () => {
     workflows.away = true;
     const run_id = await newRun(test_db.db);
     begin();
-    await eventually(() => faults.length >= 2, { what: 'a second try' });
+    await eventually(() => notStarted.length >= 2, { what: 'a second try' });
     expect(await isMarked(run_id)).toBe(false);
-    expect(faults[0]).toBe(`Run ${run_id} could not be started`);
+    expect(notStarted[0]).toBe(run_id);
     workflows.away = false;
     await eventually(() => isMarked(run_id));
   });
@@ -121,7 +141,7 @@ describe('the starts of runs', () => {
     await eventually(() => isMarked(run_id));
   });
 
-  test('end a run that waited for Temporal beyond its deadline, and its steps, without it', async () => {
+  test('end a run that was not started before its deadline, and its steps, without Temporal', async () => {
     const { failedRun, deps } = repeatable(test_db.db);
     const repeated = await repeat(deps, await failedRun(), RESTART);
     const run_id = await newRun(test_db.db);
@@ -138,8 +158,37 @@ describe('the starts of runs', () => {
     expect(started()).toEqual([]);
   });
 
+  test('rest after one has failed, so that no circle of tries is made of a backlog', async () => {
+    workflows.away = true;
+    for (let i = 0; i < 40; i += 1) await newRun(test_db.db);
+    beginWithoutTimer();
+    await eventually(() => notStarted.length === AT_ONCE, { what: 'the first to fail' });
+    const heard = jest.fn();
+    const listener = openListener(test_db.url, 'longhaul_runs', {
+      onNotice: heard,
+      onConnected: () => void newRun(test_db.db),
+      onLost: () => undefined,
+    });
+    await eventually(() => heard.mock.calls.length > 0, { what: 'a notice that they hear too' });
+    await listener.close();
+    const claimed = await test_db.db.query('select 1 from runs where claimed_until is not null');
+    expect(claimed).toHaveLength(AT_ONCE);
+  });
+
+  test('leave a run that somebody holds and start the others', async () => {
+    const held = await newRun(test_db.db);
+    const run_id = await newRun(test_db.db);
+    await test_db.db.transaction(async (tx) => {
+      await lockRun(tx, held);
+      begin();
+      await eventually(() => started().includes(run_id));
+      expect(started()).toEqual([run_id]);
+    });
+    await eventually(() => started().includes(held));
+  });
+
   /** Workflows whose starts take until they are let go. */
-  function slowly(): { start: FakeWorkflows['start']; under_way: string[]; letGo: () => void } {
+  function slowly(): { start: FakeWorkflows['start']; under_way: string[]; letGo: (count?: number) => void } {
     const waiting: (() => void)[] = [];
     const under_way: string[] = [];
     return {
@@ -149,7 +198,7 @@ describe('the starts of runs', () => {
         await new Promise<void>((resolve) => waiting.push(resolve));
         await workflows.start(run);
       },
-      letGo: () => waiting.splice(0).forEach((go) => go()),
+      letGo: (count = Infinity) => waiting.splice(0, count).forEach((go) => go()),
     };
   }
 
@@ -163,7 +212,7 @@ describe('the starts of runs', () => {
     ];
     const slow = slowly();
     begin(slow);
-    await eventually(() => slow.under_way.length === 32, { what: 'as many as go at once' });
+    await eventually(() => slow.under_way.length === AT_ONCE, { what: 'as many as go at once' });
     for (const run_id of others) expect(slow.under_way).toContain(run_id);
     await eventually(() => {
       slow.letGo();
@@ -171,19 +220,37 @@ describe('the starts of runs', () => {
     });
   });
 
+  test('give the next place to a tenant that comes later, when a flood has had all of them', async () => {
+    for (let i = 0; i < 30; i += 1) await newRun(test_db.db, { tenant: 'flood' });
+    const slow = slowly();
+    begin(slow);
+    await eventually(() => slow.under_way.length === AT_ONCE, { what: 'the flood to take all places' });
+    const run_id = await newRun(test_db.db, { tenant: 'another' });
+    slow.letGo(1);
+    await eventually(() => slow.under_way.length > AT_ONCE, { what: 'the next start' });
+    expect(slow.under_way[AT_ONCE]).toBe(run_id);
+    await eventually(() => {
+      slow.letGo();
+      return workflows.started.length === 31;
+    });
+  });
+
   test('that are closed claim nothing any more, and wait for what is on its way', async () => {
     const slow = slowly();
     await Promise.all(Array.from({ length: 40 }, () => newRun(test_db.db)));
     const starts = begin(slow);
-    await eventually(() => slow.under_way.length === 32, { what: 'as many as go at once' });
+    await eventually(() => slow.under_way.length === AT_ONCE, { what: 'as many as go at once' });
     let closed = false;
     const closing = starts.close().then(() => (closed = true));
-    await new Promise((resolve) => setImmediate(resolve));
+    const listening = `select from pg_stat_activity where application_name = 'longhaul listener' and datname = current_database()`;
+    await eventually(async () => (await test_db.owner.query(listening)).length === 0, {
+      what: 'the listener to be gone',
+    });
     expect(closed).toBe(false);
     slow.letGo();
     await closing;
-    expect(slow.under_way).toHaveLength(32);
+    expect(slow.under_way).toHaveLength(AT_ONCE);
     const marked = await test_db.db.query('select 1 from runs where workflow_started_at is not null');
-    expect(marked).toHaveLength(32);
+    expect(marked).toHaveLength(AT_ONCE);
   });
 });

@@ -12,10 +12,11 @@ import { queueOf, TRAIL } from '../../src/workflows/messages';
 
 /** Runs of the tenant that floods the queue. */
 const FLOOD = 20;
+/** Longest wait for one task that already lies in the queue, milliseconds. */
 const POLL_LIMIT_MS = 10_000;
 const WORKFLOW_TASKS = proto.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW;
 
-/** What a submit hands over. */
+/** What a worker starts a run with. */
 const startable = (n: number) => ({
   id: newId('run'),
   tenant: `tenant_${n}`,
@@ -53,7 +54,7 @@ describe('The port to the workflows of runs', () => {
     }
   });
 
-  test('lets a run of another tenant wait for one run of a flood and not for those before it', async () => {
+  test('serves three other tenants within the first four turns, whatever a flood has queued before them', async () => {
     const temporal = { connection, namespace: 'default' };
     const queue = `polled-by-hand-${newId('run').toLowerCase()}`;
     const workflows = createRunWorkflows(temporal, queue);

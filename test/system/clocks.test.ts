@@ -124,7 +124,7 @@ describe.each(WRONG)('A worker whose clock is an hour %s', (_which, ms) => {
     expect(Date.parse(finished_at!)).toBeGreaterThanOrEqual(Date.parse(created_at));
   });
 
-  test('starts runs whose API died before it could', async () => {
+  test('starts runs that were taken before it came', async () => {
     const run_id = await newRun(system.database.db, { tenant: 'development', plan: waiting(1) });
     expect(await system.ended(run_id)).toMatchObject({ status: 'completed' });
   });

@@ -32,7 +32,7 @@ export function startRun(deps: ApiDeps) {
     method: 'post',
     path: '/v1/runs',
     operation: 'startRun',
-    summary: 'Takes a run. It is accepted also when Temporal is away, and started later.',
+    summary: 'Takes a run. It is accepted also when Temporal, or every worker, is away, and started later.',
     scope: 'runs:write',
     limit: 'submits',
     offers: ['application/json', 'text/event-stream'],

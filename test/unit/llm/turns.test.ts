@@ -1,5 +1,5 @@
-import { Interrupted } from '../../src/contracts/interrupted';
-import { Turns } from '../../src/turns';
+import { Interrupted } from '../../../src/contracts/interrupted';
+import { Turns } from '../../../src/llm/turns';
 
 /** Waits until everything that is due has happened. */
 const settle = () => new Promise((resolve) => setImmediate(resolve));

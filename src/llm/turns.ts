@@ -1,4 +1,4 @@
-import { Interrupted } from './contracts/interrupted';
+import { Interrupted } from '../contracts/interrupted';
 
 /** Lets so many through at a time, the others in the order in which they came. */
 export class Turns {
