@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { Client, Connection } from '@temporalio/client';
+import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import type { Run, SubmitRun } from '../../src/contracts/run';
 import type { RunEvent } from '../../src/contracts/event';
 import { freePort } from '../../src/dev/ports';
@@ -77,6 +77,8 @@ export interface Description {
   staticSummary: string | undefined;
   searchAttributes: Record<string, unknown>;
   fairnessKey: string | undefined;
+  /** Whether the first task went out with the reply to the start. */
+  startedEagerly: boolean;
 }
 
 export async function startSystem({
@@ -184,6 +186,7 @@ export async function startSystem({
               staticSummary: await described.staticSummary(),
               searchAttributes,
               fairnessKey: described.priority?.fairnessKey,
+              startedEagerly: await wasStartedEagerly(handle),
             };
           },
           { what: `Temporal to show ${run_id} as ${status}` },
@@ -237,4 +240,9 @@ export async function startProgram(
     await exited;
   };
   return { process: child, kill: () => end('SIGKILL'), stop: () => end('SIGTERM') };
+}
+
+async function wasStartedEagerly(handle: WorkflowHandle): Promise<boolean> {
+  const { events } = await handle.fetchHistory();
+  return events?.[0]?.workflowExecutionStartedEventAttributes?.eagerExecutionAccepted === true;
 }

@@ -183,6 +183,7 @@ describe('Longhaul, with API and worker as processes of their own', () => {
     expect(described.workflowId).toBe(run.id);
     expect(described.staticSummary).toBe('What is 1 + 1?');
     expect(described.fairnessKey).toBe('development');
+    expect(described.startedEagerly).toBe(true);
     expect(described.searchAttributes).toEqual({
       TenantId: ['development'],
       RunStatus: ['completed'],
