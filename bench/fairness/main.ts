@@ -12,13 +12,15 @@ import { RULES } from '../../test/support/runs';
 import { startProgram } from '../../test/support/stack';
 
 /**
- * What a tenant feels of another one's flood. The flood keeps `FLOOD` runs open, each a slow step on the 50 slots of one worker process: a
- * backlog of about `FLOOD` / 50 × `FLOOD_STEP_MS`. Meanwhile the victim submits a run now and then. Measured from submission to answer, by
+ * What a tenant feels of another one's flood. The flood keeps `FLOOD` runs open, each of `FLOOD_STEPS` slow steps at once, on the 50 slots of one
+ * worker process: the last of them waits for about `FLOOD` × `FLOOD_STEPS` / 50 × `FLOOD_STEP_MS`. Meanwhile the victim submits a run now and then. Measured from submission to answer, by
  * the rows; once as a tenant of its own, and once as another user of the flood's tenant, who has no turn of its own. How many of the flood's steps
  * began while a step of the victim waited tells the order of the queue apart from a slow machine. Usage: npm run bench:fairness.
  */
-const FLOOD = 150;
-/** Mean of the flood's steps: few enough end in a second that the machine is not the limit, so that what is measured is the queue. */
+const FLOOD = 15;
+/** Many, because a step costs the machine less than a run: what is measured is to be the queue, and not the machine. */
+const FLOOD_STEPS = 10;
+/** Mean of the flood's steps: some ten end in a second. */
 const FLOOD_STEP_MS = 5_000;
 const VICTIM_STEP_MS = 500;
 const VICTIM_RUNS = 25;
@@ -87,7 +89,7 @@ async function measure(bench: Bench, flooded: boolean): Promise<Times[]> {
   const flooders = flooded ? Array.from({ length: FLOODERS }, () => flood(bench, stop.signal)) : [];
   if (flooded) await until(async () => (await openRuns(bench, `flood-${bench.name}`)) >= FLOOD * 0.9);
   for (let i = 0; i < VICTIM_RUNS; i += 1) {
-    await submit(bench, victim, VICTIM_STEP_MS);
+    await submit(bench, victim, [VICTIM_STEP_MS]);
     await sleep(VICTIM_EVERY_MS);
   }
   await until(async () => (await openRuns(bench, victim)) === 0);
@@ -112,13 +114,15 @@ async function flood(bench: Bench, stop: AbortSignal): Promise<void> {
   const user = `flood-${bench.name}`;
   while (!stop.aborted) {
     // Of different lengths, so that slots do not become free in waves.
-    const ms = Math.round(FLOOD_STEP_MS * (0.5 + Math.random()));
-    if ((await openRuns(bench, user)) < FLOOD) await submit(bench, user, ms);
+    const steps = Array.from({ length: FLOOD_STEPS }, () =>
+      Math.round(FLOOD_STEP_MS * (0.5 + Math.random())),
+    );
+    if ((await openRuns(bench, user)) < FLOOD) await submit(bench, user, steps);
     else await sleep(100);
   }
 }
 
-async function submit({ db, tenant: of }: Bench, user: string, ms: number): Promise<void> {
+async function submit({ db, tenant: of }: Bench, user: string, steps: number[]): Promise<void> {
   const tenant = of ?? user;
   await submitRun(
     {
@@ -128,7 +132,11 @@ async function submit({ db, tenant: of }: Bench, user: string, ms: number): Prom
     },
     {
       tenant,
-      body: { goal: 'wait', user, plan: { steps: [{ id: 'wait', tool: 'test.wait', input: { ms } }] } },
+      body: {
+        goal: 'wait',
+        user,
+        plan: { steps: steps.map((ms, i) => ({ id: `wait_${i}`, tool: 'test.wait', input: { ms } })) },
+      },
       idempotency_key: null,
       request_id: null,
       trace_id: null,
