@@ -24,7 +24,7 @@ describe('Cancelling a run', () => {
       ),
     );
   /** Cancelled with the reason, one terminal event, nothing after it, every step at an end. */
-  const expectCancelled = async (run_id: string) => {
+  const expectCancelledRow = async (run_id: string) => {
     const run = await system.ended(run_id);
     expect(run).toMatchObject({ status: 'cancelled', status_reason: 'changed my mind', answer: null });
     const events = await system.events(run_id);
@@ -35,6 +35,11 @@ describe('Cancelling a run', () => {
       [run_id],
     );
     expect(open).toEqual([]);
+    return events;
+  };
+  /** The same, and Temporal shows it. */
+  const expectCancelled = async (run_id: string) => {
+    const events = await expectCancelledRow(run_id);
     const { searchAttributes } = await system.describe(run_id, 'COMPLETED');
     expect(searchAttributes.RunStatus).toEqual(['cancelled']);
     return events;
@@ -88,12 +93,15 @@ describe('Cancelling a run', () => {
     expect(todos!.n).toBe(completed);
   });
 
-  test('ends a queued run at once, and its workflow finds it over', async () => {
+  test('ends a queued run at once, and no workflow is ever started for it', async () => {
     await system.worker.stop();
     const { id } = await system.submit({ goal: 'What is 1 + 1?' });
     expect(await cancel(id)).toMatchObject({ status: 200, run: { status: 'cancelled' } });
+    await expectCancelledRow(id);
     system.worker = await system.startWorker();
-    await expectCancelled(id);
+    const later = await system.submit({ goal: 'What is 1 + 1?' });
+    expect(await system.ended(later.id)).toMatchObject({ status: 'completed' });
+    await expect(system.describe(id, 'COMPLETED')).rejects.toThrow('not found');
   });
 
   test('says 200 and changes nothing once a run is over', async () => {
