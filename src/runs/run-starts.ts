@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { claimUnstartedRuns, type UnstartedRun } from '../db/run-starts';
 import type { Database } from '../db/database';
 import { openListener, type Listener } from '../events/listener';
@@ -10,8 +9,6 @@ import { timeOutUnstarted } from './time-out-unstarted';
 const LOOK_EVERY_MS = 1_000;
 /** Starts on their way at once, at most. Each holds a place for the task that comes with it, and the tasks of other runs need some too. */
 const MAX_UNDER_WAY = 16;
-/** After this a start makes room for others, milliseconds: less than its claim lasts. Whether Temporal has taken it shows when it is repeated. */
-const START_WITHIN_MS = 2_500;
 
 export interface RunStartsDeps {
   db: Database;
@@ -98,22 +95,7 @@ export class RunStarts {
 
   private async start(run: UnstartedRun): Promise<void> {
     if (run.late) return timeOutUnstarted(this.deps.db, run);
-    await within(START_WITHIN_MS, this.deps.workflows.start(run));
+    await this.deps.workflows.start(run);
     this.notes.add(run.id);
-  }
-}
-
-/** The SDK tries again for longer than it is told to wait. What it is left alone with does no harm: a second start of a run is none. */
-async function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  const over = new AbortController();
-  const late = sleep(ms, undefined, { signal: over.signal, ref: false }).then(() => {
-    throw new Error(`It was not taken within ${ms} ms.`);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    late.catch(() => undefined); // nobody waits for it any more
-    work.catch(() => undefined);
-    over.abort();
   }
 }
