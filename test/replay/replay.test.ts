@@ -19,7 +19,7 @@ describe('Replay', () => {
   beforeAll(async () => {
     Runtime.install({ logger: new DefaultLogger('ERROR', () => undefined) });
     await bundleWorkflows({ outFile: codePath });
-  }, 60_000);
+  });
   afterAll(() => rmSync(folder, { recursive: true }));
 
   const replay = (history: unknown) =>
