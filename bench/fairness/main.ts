@@ -13,19 +13,26 @@ import { startProgram } from '../../test/support/stack';
 
 /**
  * What a tenant feels of another one's flood. The flood keeps `FLOOD` runs open, each of `FLOOD_STEPS` slow steps at once, on the 50 slots of one
- * worker process: the last of them waits for about `FLOOD` × `FLOOD_STEPS` / 50 × `FLOOD_STEP_MS`. Meanwhile the victim submits a run now and then. Measured from submission to answer, by
- * the rows; once as a tenant of its own, and once as another user of the flood's tenant, who has no turn of its own. How many of the flood's steps
- * began while a step of the victim waited tells the order of the queue apart from a slow machine. Usage: npm run bench:fairness.
+ * worker process: the last of them waits for about `FLOOD` × `FLOOD_STEPS` / 50 × `FLOOD_STEP_MS`. Once the flood is steady, the victim submits a
+ * run now and then. Measured from submission to answer, by the rows; once as a tenant of its own, and once as another user of the flood's tenant,
+ * who has no turn of its own. How many of the flood's steps began while a step of the victim waited tells the order of the queue apart from a slow
+ * machine. Usage: npm run bench:fairness [mean of the flood's steps in ms, 5000].
  */
 const FLOOD = 15;
 /** Many, because a step costs the machine less than a run: what is measured is to be the queue, and not the machine. */
 const FLOOD_STEPS = 10;
-/** Mean of the flood's steps: some ten end in a second. */
-const FLOOD_STEP_MS = 5_000;
+/** Mean of the flood's steps: with 5 s some ten end in a second, and what the victim waits for is the next one to end. */
+const FLOOD_STEP_MS = Number(process.argv[2] ?? 5_000);
 const VICTIM_STEP_MS = 500;
-const VICTIM_RUNS = 25;
-/** Pause between two submits of the victim, milliseconds: far below its share, which is half of the slots that become free. */
+/** Enough for a p95 that is not the worst one. */
+const VICTIM_RUNS = 60;
+/** Pause between two submits of the victim, milliseconds: it asks for far less than its share, which is half of the slots that become free. */
 const VICTIM_EVERY_MS = 1_500;
+/**
+ * Steps of the flood that have ended before the victim begins. The first ones take all slots at one moment, and none becomes free until the
+ * shortest of them is over: no order of the queue helps a tenant that comes then. From the third lot on they end one by one.
+ */
+const STEADY_AFTER = 150;
 /** Submits of the flood at once. */
 const FLOODERS = 4;
 const QUEUE = 'longhaul';
@@ -87,7 +94,7 @@ async function measure(bench: Bench, flooded: boolean): Promise<Times[]> {
   const stop = new AbortController();
   const victim = `victim-${bench.name}`;
   const flooders = flooded ? Array.from({ length: FLOODERS }, () => flood(bench, stop.signal)) : [];
-  if (flooded) await until(async () => (await openRuns(bench, `flood-${bench.name}`)) >= FLOOD * 0.9);
+  if (flooded) await until(async () => (await endedSteps(bench, `flood-${bench.name}`)) >= STEADY_AFTER);
   for (let i = 0; i < VICTIM_RUNS; i += 1) {
     await submit(bench, victim, [VICTIM_STEP_MS]);
     await sleep(VICTIM_EVERY_MS);
@@ -152,6 +159,15 @@ async function openRuns({ db }: Bench, user: string): Promise<number> {
     [user],
   );
   return row!.open;
+}
+
+async function endedSteps({ db }: Bench, user: string): Promise<number> {
+  const [row] = await db.query<{ ended: number }>(
+    `select count(*)::int as ended from runs r join events e on e.run_id = r.id
+     where r."user" = $1 and e.type = 'step.completed'`,
+    [user],
+  );
+  return row!.ended;
 }
 
 async function until(check: () => Promise<boolean>): Promise<void> {
