@@ -147,7 +147,6 @@ async function submit({ db, tenant: of }: Bench, user: string, steps: number[]):
       idempotency_key: null,
       request_id: null,
       trace_id: null,
-      now: new Date(),
     },
   );
 }

@@ -79,7 +79,6 @@ async function submit(db: Database, tenant: string, open_runs: number): Promise<
       idempotency_key: null,
       request_id: null,
       trace_id: null,
-      now: new Date(),
     },
   );
 }

@@ -102,13 +102,16 @@ export interface RequestKey {
   key: string;
   /** SHA-256. */
   body_hash: Buffer;
-  created_at: Date;
-  expires_at: Date;
 }
 
-/** A key as the functions of the database take it. */
+/** A key as the functions of the database take it, but for its times: see `datedKey`. */
 export function claimOf(key: RequestKey): string {
   return JSON.stringify({ ...key, body_hash: `\\x${key.body_hash.toString('hex')}` });
+}
+
+/** A key in a parameter, which may be null: it is remembered for a day by the clock of the database, whatever that of the process says. */
+export function datedKey(parameter: '$2' | '$3'): string {
+  return `${parameter}::jsonb || jsonb_build_object('created_at', now(), 'expires_at', now() + interval '24 hours')`;
 }
 
 /** What a key was used for, if it is known. */

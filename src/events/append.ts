@@ -4,12 +4,14 @@ import { Refusal } from '../contracts/refusal';
 import type { Spending } from '../contracts/model';
 import type { RunStatus } from '../contracts/run-status';
 import type { WishKind } from '../contracts/step-result';
+import { DATABASE_NOW } from '../db/database-now';
 import { newId } from '../db/new-id';
 import type { NewPlan } from '../db/plans';
 import {
   RUN_COLUMNS,
   RUN_PROGRESS,
   claimOf,
+  datedKey,
   findRun,
   type NewRun,
   type RequestKey,
@@ -42,6 +44,9 @@ export interface RunChange {
 /** The row of a new run: its time begins when it is stored, by the clock of the database, whatever that of the process says. */
 const DATED_RUN = `$1::jsonb || jsonb_build_object(
   'deadline_at', now() + ($1::jsonb->'budget'->>'max_duration_s')::float8 * interval '1 second')`;
+/** Its first fact: the moment in it is that of the row. */
+const DATED_CREATED = `jsonb_set($2::jsonb, '{0,data,run,created_at}',
+  to_jsonb(to_char(now() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')))`;
 
 /** SQLSTATE of take_run(): see migrations/0008_submit.sql. */
 const TOO_MANY_OPEN = 'LH429';
@@ -109,16 +114,16 @@ export function appendOutcome(
 export async function appendRun(
   tx: Tx,
   run: NewRun,
-  { created, key, open_runs }: { created: NewEvent; key: RequestKey | null; open_runs: number },
+  { key, open_runs }: { key: RequestKey | null; open_runs: number },
 ): Promise<RunRow | 'key_taken' | 'too_many_open'> {
   const claim = key && claimOf(key);
   try {
     const [row] = await tx.query<RunRow>(
-      `select ${RUN_COLUMNS} from take_run(${DATED_RUN}, $2, $3, $4) r ${RUN_PROGRESS}`,
-      [JSON.stringify(run), withIds([created]), claim, open_runs],
+      `select ${RUN_COLUMNS} from take_run(${DATED_RUN}, ${DATED_CREATED}, ${datedKey('$3')}, $4) r ${RUN_PROGRESS}`,
+      [JSON.stringify(run), firstFact(run), claim, open_runs],
     );
     if (row === undefined) return 'key_taken';
-    tx.announce?.({ run_id: run.id, facts: [created] });
+    tx.announce?.({ run_id: run.id, facts: [created(run, row.created_at.toISOString())] });
     return row;
   } catch (error) {
     if ((error as { code?: string }).code === TOO_MANY_OPEN) return 'too_many_open';
@@ -145,9 +150,12 @@ export interface TakenOver {
 export async function appendRerun(
   tx: Tx,
   run: NewRun,
-  { created, taken, open_runs }: { created: NewEvent; taken: TakenOver | null; open_runs: number },
+  { taken, open_runs }: { taken: TakenOver | null; open_runs: number },
 ): Promise<RunRow | 'too_many_open'> {
-  await tx.query(`select from create_run(${DATED_RUN}, $2)`, [JSON.stringify(run), withIds([created])]);
+  await tx.query(`select from create_run(${DATED_RUN}, ${DATED_CREATED})`, [
+    JSON.stringify(run),
+    firstFact(run),
+  ]);
   if (taken !== null) {
     const { from, plan, steps, ended } = taken;
     const events = withIds([taken.created, ...ended]);
@@ -167,9 +175,21 @@ export async function appendRerun(
     if ((error as { code?: string }).code === TOO_MANY_OPEN) return 'too_many_open';
     throw error;
   }
+  const row = (await findRun(tx, run.tenant, run.id))!;
   // What its steps had come to is no news to those who watch: nobody did it now.
-  tx.announce?.({ run_id: run.id, facts: taken === null ? [created] : [created, taken.created] });
-  return (await findRun(tx, run.tenant, run.id))!;
+  const facts = [created(run, row.created_at.toISOString()), ...(taken === null ? [] : [taken.created])];
+  tx.announce?.({ run_id: run.id, facts });
+  return row;
+}
+
+/** As it is sent to the database, which puts the moment in. */
+function firstFact(run: NewRun): string {
+  return withIds([created(run, DATABASE_NOW)]);
+}
+
+function created({ id, goal, user, origin }: NewRun, created_at: string): NewEvent {
+  const run = { id, goal, user, status: 'queued' as const, created_at, ...(origin && { origin }) };
+  return { key: 'created', type: 'run.created', data: { run } };
 }
 
 /**

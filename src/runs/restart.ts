@@ -7,7 +7,7 @@ import { newId } from '../db/new-id';
 import { claimKey, costOfCalls, findRepeatedRun, supersede, type RepeatedRun } from '../db/repeated-runs';
 import type { NewRun, RequestKey, RunRow } from '../db/runs';
 import type { Tx } from '../db/tx';
-import { appendRerun, type NewEvent } from '../events/append';
+import { appendRerun } from '../events/append';
 import type { InputCheck } from '../planning/input-check';
 import type { Catalogue } from '../tools/registry';
 import type { Fate } from './closure';
@@ -42,7 +42,6 @@ export interface RerunSubmission extends RerunRequest {
   idempotency_key: string | null;
   request_id: string | null;
   trace_id: string | null;
-  now: Date;
 }
 
 /**
@@ -85,7 +84,7 @@ async function take(
   submission: RerunSubmission,
   key: RequestKey | null,
 ): Promise<RunRow | null> {
-  const { asked, now } = submission;
+  const { asked } = submission;
   const id = newId('run');
   if (key !== null && !(await claimKey(tx, key, id))) return null;
   const old = await requireRepeated(tx, submission, true);
@@ -93,7 +92,6 @@ async function take(
   refuseMissing(decided);
   const fresh = newRun(id, old, decided, submission, deps);
   const run = await appendRerun(tx, fresh, {
-    created: createdEvent(fresh, now),
     taken:
       decided.planning === 'again' || decided.given_plan !== null ? null : takeOver(old, asked, decided, id),
     open_runs: deps.open_runs,
@@ -150,11 +148,6 @@ function newRun(
 
 function originOf({ id: run_id }: RepeatedRun, { type, from, reason }: Asked): Origin {
   return { type, run_id, from, ...(reason !== undefined && { reason }) };
-}
-
-function createdEvent({ id, goal, user, origin }: NewRun, now: Date): NewEvent {
-  const run = { id, goal, user, status: 'queued' as const, created_at: now.toISOString(), origin: origin! };
-  return { key: 'created', type: 'run.created', data: { run } };
 }
 
 /** The version of a step that is taken over. */

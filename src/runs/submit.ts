@@ -28,7 +28,6 @@ export interface Submission {
   idempotency_key: string | null;
   request_id: string | null;
   trace_id: string | null;
-  now: Date;
 }
 
 /**
@@ -42,9 +41,8 @@ export async function submitRun(
 ): Promise<{ run: RunRow; replayed: boolean }> {
   const fresh = newRun(submission, rules);
   const key = requestKeyOf({ ...submission, route: ROUTE }, submission.body);
-  const created = createdEvent(fresh, submission.now);
   for (;;) {
-    const run = await appendRun(records, fresh, { created, key, open_runs });
+    const run = await appendRun(records, fresh, { key, open_runs });
     if (run === 'too_many_open') throw queueFull(open_runs);
     if (run !== 'key_taken') return { run, replayed: false };
     const earlier = await earlierRun(records, key!);
@@ -117,9 +115,4 @@ function budgetOf({ budget: wanted = {}, judge = {} }: SubmitRun, rules: Rules):
     ...(max_tokens !== undefined && { max_tokens }),
     ...(max_cost_usd !== undefined && { max_cost_usd }),
   };
-}
-
-function createdEvent({ id, goal, user }: NewRun, now: Date) {
-  const run = { id, goal, user, status: 'queued' as const, created_at: now.toISOString() };
-  return { key: 'created', type: 'run.created' as const, data: { run } };
 }

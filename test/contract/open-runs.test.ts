@@ -33,7 +33,6 @@ describe('open runs of a tenant', () => {
         idempotency_key: key,
         request_id: null,
         trace_id: null,
-        now: new Date(),
       },
     );
   const count = async () => {

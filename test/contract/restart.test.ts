@@ -66,9 +66,14 @@ describe('a restarted run', () => {
       root_run_id: old,
       started_at: null,
     });
+    const created_at = run.created_at.toISOString();
     const events = await eventsOf(test_db.db, run.id);
     expect(events.map(({ seq, type, step_id, data }) => ({ seq, type, step_id, data }))).toEqual([
-      { seq: 1, type: 'run.created', data: { run: expect.objectContaining({ id: run.id, origin }) } },
+      {
+        seq: 1,
+        type: 'run.created',
+        data: { run: expect.objectContaining({ id: run.id, origin, created_at }) },
+      },
       {
         seq: 2,
         type: 'plan.created',

@@ -4,8 +4,6 @@ import type { Tx } from '../../src/db/tx';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { RULES, typesOf } from '../support/runs';
 
-const HOUR_MS = 3_600_000;
-
 describe('submitting a run', () => {
   let test_db: TestDatabase;
   let tenants = 0;
@@ -15,13 +13,9 @@ describe('submitting a run', () => {
   afterAll(() => test_db.drop());
   beforeEach(() => void (tenant = `tenant_${(tenants += 1)}`));
 
-  const submit = async (
-    body: SubmitRun,
-    key: string | null = null,
-    of: { tenant?: string; now?: Date } = {},
-  ) => {
+  const submit = async (body: SubmitRun, key: string | null = null, of: { tenant?: string } = {}) => {
     const ids = { request_id: 'req_1', trace_id: null };
-    const submission = { tenant, body, idempotency_key: key, ...ids, now: new Date(), ...of };
+    const submission = { tenant, body, idempotency_key: key, ...ids, ...of };
     return submitRun({ records: test_db.db, rules: RULES, open_runs: 1_000 }, submission);
   };
   const runsOf = () => test_db.db.query<{ id: string }>('select id from runs where tenant = $1', [tenant]);
@@ -103,20 +97,22 @@ describe('submitting a run', () => {
   });
 
   test('forgets a key after 24 hours, not before', async () => {
-    const now = new Date();
-    const later = (hours: number) => ({ now: new Date(now.getTime() + hours * HOUR_MS) });
-    const first = await submit({ goal: 'one' }, 'key', { now });
-    expect(await submit({ goal: 'one' }, 'key', later(23.9))).toMatchObject({
-      replayed: true,
-      run: { id: first.run.id },
-    });
-    const second = await submit({ goal: 'two' }, 'key', later(24));
+    const pass = (hours: number) =>
+      test_db.owner.query(
+        `update idempotency_keys set created_at = created_at - $2 * interval '1 hour', expires_at = expires_at - $2 * interval '1 hour'
+         where tenant = $1`,
+        [tenant, hours],
+      );
+    const first = await submit({ goal: 'one' }, 'key');
+    await pass(23.9);
+    expect(await submit({ goal: 'one' }, 'key')).toMatchObject({ replayed: true, run: { id: first.run.id } });
+    await pass(0.1);
+    const second = await submit({ goal: 'two' }, 'key');
     expect(second.replayed).toBe(false);
     // From here on it is the key of the second run, for another 24 hours.
-    expect(await submit({ goal: 'two' }, 'key', later(47.9))).toMatchObject({ run: { id: second.run.id } });
-    await expect(submit({ goal: 'one' }, 'key', later(47.9))).rejects.toMatchObject({
-      code: 'idempotency_mismatch',
-    });
+    await pass(23.9);
+    expect(await submit({ goal: 'two' }, 'key')).toMatchObject({ run: { id: second.run.id } });
+    await expect(submit({ goal: 'one' }, 'key')).rejects.toMatchObject({ code: 'idempotency_mismatch' });
   });
 
   test('keeps nothing of a request that fails half way, so that its key is free', async () => {
@@ -141,7 +137,6 @@ describe('submitting a run', () => {
         idempotency_key,
         request_id: null,
         trace_id: null,
-        now: new Date(),
       };
       await submitRun({ records: { query }, rules: RULES, open_runs: 1_000 }, submission);
       expect(query).toHaveBeenCalledTimes(1);
@@ -167,7 +162,6 @@ describe('submitting a run', () => {
       idempotency_key: 'key',
       request_id: null,
       trace_id: null,
-      now: new Date(),
     };
     const second = await submitRun({ records, rules: RULES, open_runs: 1_000 }, submission);
     expect([removed, second.replayed, second.run.id === run.id]).toEqual([true, false, false]);

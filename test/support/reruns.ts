@@ -33,7 +33,7 @@ export function submission(
   more: Partial<RerunSubmission> = {},
 ): RerunSubmission {
   const ids = { request_id: null, trace_id: null, idempotency_key: null };
-  return { tenant: 'tenant', run_id, asked, ...ids, now: new Date(), ...more };
+  return { tenant: 'tenant', run_id, asked, ...ids, ...more };
 }
 
 export async function repeat(deps: ActivityDeps, run_id: string, asked: Asked): Promise<RunRow> {

@@ -25,13 +25,6 @@ export async function newRun(
   { tenant = 'tenant', plan, rules = RULES }: { tenant?: string; plan?: GivenPlan; rules?: Rules } = {},
 ): Promise<string> {
   const id = newId('run');
-  const run = {
-    id,
-    goal: 'a goal',
-    user: null,
-    status: 'queued' as const,
-    created_at: new Date().toISOString(),
-  };
   await appendRun(
     db,
     {
@@ -47,7 +40,7 @@ export async function newRun(
       request_id: null,
       trace_id: null,
     },
-    { created: { key: 'created', type: 'run.created', data: { run } }, key: null, open_runs: 1_000_000 },
+    { key: null, open_runs: 1_000_000 },
   );
   return id;
 }

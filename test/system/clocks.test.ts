@@ -1,7 +1,7 @@
 import type { Run } from '../../src/contracts/run';
 import { movedClock } from '../support/moved-clock';
 import { problemIn } from '../support/problem';
-import { newRun } from '../support/runs';
+import { eventsOf, newRun } from '../support/runs';
 import { startSystem, type ApiProgram, type Program, type System } from '../support/stack';
 import { terminateWorkflow } from '../support/temporal-program';
 
@@ -48,6 +48,8 @@ async function completes({ id }: Run): Promise<void> {
   const times = [run.created_at, run.started_at!, run.finished_at!].map((time) => Date.parse(time));
   expect(times).toEqual(times.toSorted((one, other) => one - other));
   expect(Math.abs(times[0]! - Date.now())).toBeLessThan(HOUR_MS / 2);
+  const [first] = await eventsOf(system.database.db, id);
+  expect(first!.data).toMatchObject({ run: { created_at: run.created_at } });
 }
 
 describe.each(WRONG)('An API whose clock is an hour %s', (which) => {
@@ -66,6 +68,11 @@ describe.each(WRONG)('An API whose clock is an hour %s', (which) => {
     for (const other of ALL) {
       expect(await made(await ask(other, '/v1/runs', { body: GOAL, headers }))).toMatchObject({ id });
     }
+    const [key] = await system.database.db.query<{ hours: number }>(
+      'select extract(epoch from expires_at - now())::float8 / 3600 as hours from idempotency_keys where run_id = $1',
+      [id],
+    );
+    expect(key!.hours).toBeCloseTo(24, 1);
   });
 
   test('gives tickets that open one stream, wherever it is', async () => {

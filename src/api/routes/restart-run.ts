@@ -89,7 +89,7 @@ async function repeat(
   const idempotency_key = idempotencyKey(req.headers['idempotency-key']);
   if (query.dry_run === true) return void res.json(await foreseeRerun(ground, request));
   const { request_id = null, trace_id = null } = context.fields();
-  const submission = { ...request, idempotency_key, request_id, trace_id, now: new Date() };
+  const submission = { ...request, idempotency_key, request_id, trace_id };
   const { run, replayed } = await rerun(ground, submission);
   context.add({ run_id: run.id });
   if (replayed) res.setHeader('Idempotent-Replayed', 'true');

@@ -117,7 +117,6 @@ export async function submit(deps: ApiDeps, { req, res, body, caller, records }:
       idempotency_key: idempotencyKey(req.headers['idempotency-key']),
       request_id,
       trace_id,
-      now: new Date(),
     },
   );
   deps.context.add({ run_id: run.id });
