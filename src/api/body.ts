@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import express, { type ErrorRequestHandler, type RequestHandler } from 'express';
 import type { ZodType, core, output } from 'zod';
+import { mayHaveLostDigits } from '../contracts/lost-digits';
 import { Refusal, type RefusedPart } from '../contracts/refusal';
 import { hasBody } from './linger';
 
@@ -115,8 +116,7 @@ function pointerOf(path: PropertyKey[]): string {
  */
 export function hostileParts(value: unknown, pointer: string): RefusedPart[] {
   if (typeof value === 'string') return hostileText(value, pointer);
-  if (value === Infinity || value === -Infinity)
-    return [{ pointer, code: 'invalid_value', detail: 'is beyond what numbers can say' }];
+  if (typeof value === 'number') return hostileNumber(value, pointer);
   if (value === null || typeof value !== 'object') return [];
   return Object.entries(value).flatMap(([key, part]) => {
     const at = `${pointer}${pointerOf([key])}`;
@@ -126,6 +126,14 @@ export function hostileParts(value: unknown, pointer: string): RefusedPart[] {
         : [];
     return [...own, ...hostileText(key, at), ...hostileParts(part, at)];
   });
+}
+
+function hostileNumber(value: number, pointer: string): RefusedPart[] {
+  const code = 'invalid_value';
+  if (!Number.isFinite(value)) return [{ pointer, code, detail: 'is beyond what numbers can say' }];
+  if (mayHaveLostDigits(value))
+    return [{ pointer, code, detail: 'has more digits than a number keeps; send it as a text' }];
+  return [];
 }
 
 function hostileText(text: string, pointer: string): RefusedPart[] {

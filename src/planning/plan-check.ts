@@ -1,12 +1,13 @@
 import type { Catalogue } from '../tools/registry';
 import { CONDITION_OPS, STEP_ID, type Finding, type Step } from '../contracts/plan';
+import { mayHaveLostDigits } from '../contracts/lost-digits';
 import type { Rules } from '../contracts/rules';
 import type { ToolCard } from '../contracts/tool';
 import { referencesOfCondition } from './conditions';
 import { isTooDeep, type InputCheck } from './input-check';
 import { MAX_OUTLINE_BYTES, outlineBytes, outlineOf } from './outline';
 import { cyclesOf, type Edge } from './plan-graph';
-import { MAX_DEPTH, parseReference, referencesOf } from './references';
+import { escapeKey, MAX_DEPTH, parseReference, referencesOf } from './references';
 
 export interface PlanCheckOptions {
   tools: Catalogue;
@@ -118,10 +119,22 @@ function inputFindings(input: unknown, at: string, max_input_bytes: number): Fin
     const detail = `The input is nested deeper than ${MAX_DEPTH} levels; flatten it.`;
     return [{ code: 'invalid_input', pointer, detail }];
   }
+  const rounded = roundedIn(input, pointer);
+  if (rounded.length > 0) return rounded;
   const bytes = Buffer.byteLength(JSON.stringify(input));
   if (bytes <= max_input_bytes) return [];
   const detail = `The input has ${bytes} bytes and may have ${max_input_bytes}; refer to outputs or split the step.`;
   return [{ code: 'input_too_large', pointer, detail }];
+}
+
+/** @param value at most MAX_DEPTH levels deep */
+function roundedIn(value: unknown, pointer: string): Finding[] {
+  if (typeof value === 'number' && mayHaveLostDigits(value)) {
+    const detail = 'A number has more digits than numbers keep; write it as a text.';
+    return [{ code: 'invalid_input', pointer, detail }];
+  }
+  if (!isObject(value)) return [];
+  return Object.entries(value).flatMap(([key, part]) => roundedIn(part, `${pointer}/${escapeKey(key)}`));
 }
 
 /** A step that another one names, and where. */

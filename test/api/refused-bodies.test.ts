@@ -196,6 +196,18 @@ describe('field', () => {
     },
   );
 
+  test('a whole number of more digits than numbers keep is refused, a large one is taken', async () => {
+    const body = (number: string) =>
+      `{"goal":"a","plan":{"steps":[{"id":"a","tool":"calculator","input":{"expression":"1","n":${number}}}]}}`;
+    for (const number of ['9007199254740993', '-1234567890123456789', '123456789012345678901234567890']) {
+      await refused(body(number), '/plan/steps/0/input/n');
+    }
+    for (const number of ['9007199254740991', '1e18', '6.02214076e23']) {
+      const problem = await problemIn(await send(body(number)), 'invalid_plan');
+      expect(problem.errors[0]!.detail).not.toContain('digits');
+    }
+  });
+
   test('__proto__ is refused wherever it stands', async () => {
     await refused('{"goal":"a","__proto__":{"user":"root"}}', '/__proto__');
     await refused('{"goal":"a","metadata":{"__proto__":"x"}}', '/metadata/__proto__');
