@@ -56,11 +56,12 @@ export function problemHandler(deps: { public_url: string; log: Logger }) {
   };
 }
 
-function refusalOf(error: unknown): Refusal {
+/** What a client is told of an error, whatever it is. */
+export function refusalOf(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   if (error instanceof Unavailable)
-    return new Refusal('unavailable', `${error.what} cannot be reached at the moment.`);
-  const { type, status } = error as { type?: unknown; status?: unknown };
+    return new Refusal('unavailable', 'Postgres cannot be reached at the moment.');
+  const { type, status } = (error ?? {}) as { type?: unknown; status?: unknown };
   switch (type) {
     case 'entity.too.large':
       return new Refusal('body_too_large', 'The body is larger than this service takes.');

@@ -75,7 +75,7 @@ export interface EventData {
 }
 export type EventType = keyof EventData;
 
-/** The four that end an attempt of a run; each attempt has exactly one, and only `run.reopened` may follow. */
+/** The four that end an attempt of a run; each attempt has at most one, and only `run.reopened` may follow. */
 export const TERMINAL_EVENTS = ['run.completed', 'run.failed', 'run.cancelled', 'run.timed_out'] as const;
 
 /** A stored event, the same on every wire. `seq` counts 1, 2, 3 … per run without gaps. */

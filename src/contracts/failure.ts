@@ -25,7 +25,7 @@ export function isRetryable(code: FailureCode): boolean {
   return FAILURES[code].kind === 'retryable';
 }
 
-/** Type name of Temporal's ApplicationFailure for each failure that leaves an activity: its code. */
+/** Whether a value names a failure. */
 export function isFailureCode(value: unknown): value is FailureCode {
   return typeof value === 'string' && Object.hasOwn(FAILURES, value);
 }

@@ -210,7 +210,7 @@ async function guarded<T>(act: () => Promise<T>): Promise<T> {
   try {
     return await act();
   } catch (error) {
-    if (isConnectionFault(error)) throw new Unavailable('Postgres', error);
+    if (isConnectionFault(error)) throw new Unavailable(error);
     throw error;
   }
 }

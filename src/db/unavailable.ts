@@ -1,10 +1,7 @@
-/** Thrown when Postgres or Temporal cannot be reached: nothing was decided, a later try may succeed. */
+/** Thrown when Postgres cannot be reached: nothing was decided, a later try may succeed. */
 export class Unavailable extends Error {
-  constructor(
-    readonly what: 'Postgres' | 'Temporal',
-    cause: unknown,
-  ) {
-    super(`${what} cannot be reached`, { cause });
+  constructor(cause: unknown) {
+    super('Postgres cannot be reached', { cause });
     this.name = 'Unavailable';
   }
 }

@@ -1,13 +1,12 @@
 import { Refusal } from '../contracts/refusal';
 import { isTerminal, type RunStatus } from '../contracts/run-status';
 import type { Records } from '../db/database';
-import { DATABASE_NOW } from '../db/database-now';
 import { newId } from '../db/new-id';
 import { findRun, type RunRow } from '../db/runs';
 import { lockStepsOf } from '../db/steps';
 import type { Tx } from '../db/tx';
 import { append } from '../events/append';
-import { endSteps } from './end-run';
+import { endUnstarted } from './end-run';
 import { wake, type WakeDeps } from './wake';
 
 export interface CancelDeps extends WakeDeps {
@@ -46,13 +45,8 @@ async function decide(tx: Tx, cancellation: Cancellation): Promise<RunStatus> {
   const { status: previous, attempt } = run;
   if (isTerminal(previous) || previous === 'cancelling') return previous;
   if (previous === 'queued') {
-    // No worker has touched it: it ends here, with the steps that a restart has. A workflow that starts later finds the run over.
-    const steps = await endSteps(tx, run_id, 'cancelled');
-    await append(tx, run_id, {
-      attempt,
-      events: [...steps, { key: 'ended', type: 'run.cancelled', data: { reason, actor } }],
-      change: { status: 'cancelled', status_reason: reason, phase: null, finished_at: DATABASE_NOW },
-    });
+    const event = { key: 'ended', type: 'run.cancelled', data: { reason, actor } } as const;
+    await endUnstarted(tx, { run_id, attempt }, { status: 'cancelled', reason, event });
     return 'cancelled';
   }
   await tx.query(

@@ -83,8 +83,22 @@ async function end(
   return { status };
 }
 
+/** Ends a run that nobody has started, under `lockStepsOf`: with the steps that a restart has. A workflow that starts later finds it over. */
+export async function endUnstarted(
+  tx: Tx,
+  { run_id, attempt }: { run_id: string; attempt: number },
+  { status, reason, event }: { status: 'cancelled' | 'timed_out'; reason: string | null; event: NewEvent },
+): Promise<void> {
+  const steps = await endSteps(tx, run_id, status);
+  await append(tx, run_id, {
+    attempt,
+    events: [...steps, event],
+    change: { status, status_reason: reason, phase: null, finished_at: DATABASE_NOW },
+  });
+}
+
 /** Cancels every step of a run that has not ended, under `lockStepsOf`. @returns the facts of it, which come before the end of the run. */
-export async function endSteps(tx: Tx, run_id: string, status: Ending['status']): Promise<NewEvent[]> {
+async function endSteps(tx: Tx, run_id: string, status: Ending['status']): Promise<NewEvent[]> {
   const cancelled = await cancelSteps(tx, run_id, STEP_REASONS[status]);
   return cancelled.map(({ reason, ...step }): NewEvent => {
     return { key: keyOf(step, 'ended'), type: 'step.cancelled', step_id: step.step_id, data: { reason } };

@@ -81,21 +81,28 @@ export class RunStarts {
   }
 
   private begin(run: UnstartedRun): void {
-    const start: Promise<void> = this.start(run)
-      .catch((error: unknown) => {
-        this.resting = true;
-        this.deps.onNotStarted(run, error);
-      })
-      .finally(() => {
-        this.underWay.delete(start);
-        if (this.more) this.look();
-      });
-    this.underWay.add(start);
+    const work: Promise<void> = (run.late ? this.timeOut(run) : this.start(run)).finally(() => {
+      this.underWay.delete(work);
+      if (this.more) this.look();
+    });
+    this.underWay.add(work);
   }
 
   private async start(run: UnstartedRun): Promise<void> {
-    if (run.late) return timeOutUnstarted(this.deps.db, run);
-    await this.deps.workflows.start(run);
-    this.notes.add(run.id);
+    try {
+      await this.deps.workflows.start(run);
+      this.notes.add(run.id);
+    } catch (error) {
+      this.resting = true;
+      this.deps.onNotStarted(run, error);
+    }
+  }
+
+  private async timeOut(run: UnstartedRun): Promise<void> {
+    try {
+      await timeOutUnstarted(this.deps.db, run);
+    } catch (error) {
+      this.deps.onFault(`The time of ${run.id} is over, but its end could not be stored`, error); // it is claimed anew
+    }
   }
 }

@@ -52,7 +52,7 @@ export interface RunStarter {
 
 /** The same, for those who wake them. */
 export interface RunWaker {
-  /** Wakes the workflow so that it asks what is wished. @throws as `start`, and when there is no such open workflow. */
+  /** Wakes the workflow so that it asks what is wished. @throws when Temporal does not answer within a second, or has no such open workflow. */
   look(run_id: string): Promise<void>;
 }
 

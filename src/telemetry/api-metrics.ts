@@ -22,7 +22,7 @@ export interface ApiMetrics {
   joined(wire: Wire): void;
   /** It has left. */
   left(wire: Wire): void;
-  /** Events were handed to a live reader this long after they were stored. Seconds. */
+  /** Events were read for live readers this long after they were stored. Seconds. */
   lag(seconds: number): void;
 }
 
@@ -55,7 +55,7 @@ export function createApiMetrics(register: Registry): ApiMetrics {
   });
   const lags = new Histogram({
     name: 'stream_lag_seconds',
-    help: 'From the time of an event to its being handed to a live reader.',
+    help: 'From the time of an event to its being read for live readers.',
     buckets: LAG_S,
     registers,
   });

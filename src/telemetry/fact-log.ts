@@ -90,6 +90,10 @@ function stepLine({ fact, tool }: Seen): Line | null {
         { status: 'failed', tool, attempts: fact.data.attempts, code: fact.data.failure.code },
         'step failed',
       ];
+    case 'step.needs_attention':
+      return [{ status: 'waiting', tool, code: fact.data.failure.code }, 'step needs attention'];
+    case 'step.resolved':
+      return [{ tool, outcome: fact.data.outcome }, 'step resolved'];
     case 'step.skipped':
       return [{ status: 'skipped', tool }, 'step skipped'];
     case 'step.cancelled':

@@ -17,7 +17,7 @@ export function createRunMetrics(register: Registry, tools: readonly string[]): 
   return ({ fact, tool, phase_over, age_s }) => {
     metrics.events.inc();
     if (phase_over !== null) metrics.phases.observe({ phase: phase_over.phase }, phase_over.duration_s);
-    const [noun, verb] = fact.type.split('.') as [string, string];
+    const [, verb] = fact.type.split('.') as [string, string];
     switch (fact.type) {
       case 'run.created':
         metrics.statuses.inc({ status: 'queued' });
@@ -47,10 +47,15 @@ export function createRunMetrics(register: Registry, tools: readonly string[]): 
       case 'run.usage':
         countReply(metrics, fact.data.delta);
         break;
+      case 'step.completed':
+      case 'step.failed':
+      case 'step.retrying':
+      case 'step.skipped':
+      case 'step.cancelled':
+        metrics.steps.inc({ tool: tool !== undefined && known.has(tool) ? tool : OTHER, status: verb });
+        break;
       default:
-        if (noun === 'step' && verb !== 'started') {
-          metrics.steps.inc({ tool: tool !== undefined && known.has(tool) ? tool : OTHER, status: verb });
-        }
+        break;
     }
   };
 }

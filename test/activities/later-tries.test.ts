@@ -92,7 +92,7 @@ test('An answer is bought once though Postgres was away while it came', async ()
     async transaction(work) {
       if (!is_away) return test_db.db.transaction(work);
       lost += 1;
-      throw new Unavailable('Postgres', new Error('away'));
+      throw new Unavailable(new Error('away'));
     },
   };
   const models: Models = {

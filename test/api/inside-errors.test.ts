@@ -88,8 +88,9 @@ describe.each(faults)('When %s', (_what, breakIt) => {
     silent(sse.text() + JSON.stringify(sse.headers));
     sse.drop();
     const ws = await openWs(api, `/ws/runs/${run_id}`);
-    const [, reason] = await ws.closed();
-    silent(reason + ws.texts.join(''));
+    const [code, reason] = await ws.closed();
+    expect([code, reason]).toEqual([1011, 'internal']);
+    silent(ws.texts.join(''));
   });
 });
 

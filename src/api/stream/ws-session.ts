@@ -11,6 +11,7 @@ import { admissionOf, keyOf, refuseOtherRun, requireScope, secretIn } from '../a
 import { parse } from '../body';
 import type { ApiDeps } from '../deps';
 import { shed } from '../load';
+import { refusalOf } from '../problem';
 import { countText } from '../query';
 import { countRequest } from '../rate-limits';
 import { cancelFor } from '../routes/cancel-run';
@@ -131,7 +132,7 @@ export class WsSession implements OpenStream, Outlet, Subscriber {
 
   onLost(sub: string, run_id: string, err: Error): void {
     this.deps.log.warn({ err, run_id }, 'A subscription broke off.');
-    this.refuse(this.refusalOf(err), 'unavailable', { sub });
+    this.refuse(new Refusal('unavailable', 'The record cannot be reached.'), 'unavailable', { sub });
   }
 
   beat(): void {
@@ -287,10 +288,10 @@ export class WsSession implements OpenStream, Outlet, Subscriber {
     this.close(closeCodeOf(refusal), reason);
   }
 
-  private refusalOf(error: unknown): Refusal {
-    if (error instanceof Refusal) return error;
-    this.deps.log.warn({ err: error }, 'A frame of a WebSocket could not be served.');
-    return new Refusal('unavailable', 'The record cannot be reached.');
+  private refusalOf(err: unknown): Refusal {
+    const refusal = refusalOf(err);
+    if (refusal !== err) this.deps.log.error({ err }, 'A frame of a WebSocket could not be served.');
+    return refusal;
   }
 
   /** A client that has everything gets time to read it. */
@@ -334,6 +335,8 @@ function closeCodeOf({ code }: Refusal): number {
       return 4429;
     case 'unavailable':
       return 4503;
+    case 'internal':
+      return 1011;
     default:
       return 4400;
   }

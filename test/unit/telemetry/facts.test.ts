@@ -20,6 +20,13 @@ const cancelledStep = (step_id: string): Fact => ({
   step_id,
   data: { reason: 'why' },
 });
+/** A step that asks a person, and is answered. */
+const failure = { code: 'outcome_unknown', message: 'why' } as const;
+const attended: Fact[] = [
+  { type: 'step.progress', step_id: 'a', data: { attempt: 1, message: 'half' } },
+  { type: 'step.needs_attention', step_id: 'a', data: { attempt: 1, question: 'done?', failure } },
+  { type: 'step.resolved', step_id: 'a', data: { outcome: 'done', actor: 'key_1', reason: 'seen' } },
+];
 const completedRun: Fact = { type: 'run.completed', data: { answer: 'the answer' } };
 
 describe('Committed facts', () => {
@@ -58,7 +65,21 @@ describe('Committed facts', () => {
     const text = await register.metrics();
     expect(text).toContain('step_executions_total{tool="known",status="cancelled"} 1');
     expect(text).toContain('step_executions_total{tool="other",status="cancelled"} 2');
+    expect(text.match(/^step_executions_total\{/gm)).toHaveLength(2); // nothing has come yet of a step that only began
     expect(text).not.toContain('made_up');
+  });
+
+  test('of a step that waits for a person are told, and are no outcome of it', async () => {
+    const { onFacts, register } = begin();
+    onFacts({ run_id: newId('run'), facts: [planned, ...attended] });
+    expect(
+      lines.lines().map(({ msg, step_id, status, outcome, code }) => [msg, step_id, status ?? outcome, code]),
+    ).toEqual([
+      ['plan drafted', undefined, undefined, undefined],
+      ['step needs attention', 'a', 'waiting', 'outcome_unknown'],
+      ['step resolved', 'a', 'done', undefined],
+    ]);
+    expect(await register.metrics()).not.toMatch(/^step_executions_total\{/m);
   });
 
   test('make the duration of a phase once its end is seen, and of none that another process began', async () => {
