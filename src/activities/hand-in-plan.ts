@@ -1,9 +1,9 @@
 import { DATABASE_NOW } from '../db/database-now';
 import { admit } from '../db/executions';
 import { lockStepsOf, readStatuses, skipSteps } from '../db/steps';
-import { append, type NewEvent } from '../events/append';
+import { append } from '../events/append';
 import type { ActivityDeps } from './deps';
-import { keyOf } from '../events/step-facts';
+import { skippedEvent } from '../events/step-facts';
 import { completed, type Completed, type PlanRef } from './write-answer';
 
 const NOT_ASKED_FOR = 'Only the plan was asked for.';
@@ -25,13 +25,10 @@ export function handInPlan(
       admit(run, execution);
       const ids = [...statuses.keys()];
       await skipSteps(tx, run_id, plan_version, ids, NOT_ASKED_FOR);
-      const skipped = ids.map((step_id): NewEvent => {
-        const key = keyOf({ run_id, plan_version, step_id }, 'ended');
-        return { key, type: 'step.skipped', step_id, data: { reason: NOT_ASKED_FOR } };
-      });
+      const events = ids.map((step_id) => skippedEvent({ run_id, plan_version, step_id }, NOT_ASKED_FOR));
       await append(tx.last, run_id, {
         attempt: run.attempt,
-        events: [...skipped, { key: 'ended', type: 'run.completed', data: { answer: null } }],
+        events: [...events, { key: 'ended', type: 'run.completed', data: { answer: null } }],
         change: { status: 'completed', phase: null, finished_at: DATABASE_NOW },
       });
     }),

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { Failure } from '../contracts/failure';
 import type { Finding, PlanSource, Step } from '../contracts/plan';
 import { Refusal } from '../contracts/refusal';
@@ -8,7 +7,7 @@ import { readRounds, stepRows, type NewPlan, type PlanRow } from '../db/plans';
 import { lockRun, type RunAtWork } from '../db/runs';
 import type { Tx } from '../db/tx';
 import { appendPlan, type NewEvent, type RunChange } from '../events/append';
-import { canonical } from '../planning/canonical';
+import { contentHashOf } from '../planning/canonical';
 import { edgesOf, outlineOf } from '../planning/outline';
 import { checkPlan } from '../planning/plan-check';
 import { diffOf } from '../planning/plan-diff';
@@ -120,7 +119,7 @@ async function outcomeOf(
     findings,
     failure: failureOf(drafted, source, findings),
     decision: to_judge ? await decide(deps.judge, deps.tools, { run, round, steps }, NO_MODEL) : null,
-    content_hash: createHash('sha256').update(canonical(steps)).digest('hex'),
+    content_hash: contentHashOf(steps),
     attempt: run.attempt,
     execution,
   };

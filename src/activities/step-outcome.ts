@@ -12,7 +12,7 @@ import {
 } from '../db/steps';
 import type { Tx } from '../db/tx';
 import { append, appendOutcome, type NewEvent } from '../events/append';
-import { carried, keyOf } from '../events/step-facts';
+import { carried, keyOf, skippedEvent } from '../events/step-facts';
 import { SKIPPED_WITH, skippedBy } from '../planning/skips';
 
 /** One start of a step: the row as it was read, and the fence number the start took (null for instant work, where the first outcome wins). */
@@ -156,10 +156,6 @@ async function skipDependants(tx: Tx, { run_id, plan_version }: StepRef): Promis
   const skipped = skippedBy(outline, ended);
   await skipSteps(tx, run_id, plan_version, skipped, SKIPPED_WITH);
   return skipped;
-}
-
-function skippedEvent(ref: StepRef, reason: string): NewEvent {
-  return { key: keyOf(ref, 'ended'), type: 'step.skipped', step_id: ref.step_id, data: { reason } };
 }
 
 /** A start with a fence told that it began when it took the fence. */

@@ -1,12 +1,10 @@
-import { createHash } from 'node:crypto';
 import type { Outline } from '../contracts/outline';
 import type { Step } from '../contracts/plan';
 import { stepRows } from '../db/plans';
 import type { RepeatedRun, RepeatedStep } from '../db/repeated-runs';
-import type { StepRef } from '../db/steps';
 import type { NewEvent, TakenOver } from '../events/append';
-import { keyOf } from '../events/step-facts';
-import { canonical } from '../planning/canonical';
+import { keyOf, skippedEvent } from '../events/step-facts';
+import { contentHashOf } from '../planning/canonical';
 import { edgesOf, outlineOf } from '../planning/outline';
 import { diffOf } from '../planning/plan-diff';
 import { SKIPPED_WITH } from '../planning/skips';
@@ -43,7 +41,7 @@ export function takeOver(
       source,
       steps,
       outline,
-      content_hash: createHash('sha256').update(canonical(steps)).digest('hex'),
+      content_hash: contentHashOf(steps),
     },
     steps: rows.map((row) => ({
       ...row,
@@ -67,7 +65,7 @@ export function takeOver(
         .filter((step) => fates.has(step.id) && isReused(step))
         .toSorted(byEnd)
         .map((step) => factOf(run_id, step)),
-      ...[...lost].map((id) => skipOf({ run_id, plan_version: VERSION, step_id: id }, SKIPPED_WITH)),
+      ...[...lost].map((id) => skippedEvent({ run_id, plan_version: VERSION, step_id: id }, SKIPPED_WITH)),
     ],
   };
 }
@@ -111,11 +109,7 @@ function byEnd(one: RepeatedStep, other: RepeatedStep): number {
 function factOf(run_id: string, step: RepeatedStep): NewEvent {
   const { id: step_id, status, status_reason, duration_ms } = step;
   const ref = { run_id, plan_version: VERSION, step_id };
-  if (status === 'skipped') return skipOf(ref, status_reason ?? '');
+  if (status === 'skipped') return skippedEvent(ref, status_reason ?? '');
   const data = { duration_ms: duration_ms ?? 0, reused: true };
   return { key: keyOf(ref, 'ended'), step_id, type: 'step.completed', data };
-}
-
-function skipOf(ref: StepRef, reason: string): NewEvent {
-  return { key: keyOf(ref, 'ended'), step_id: ref.step_id, type: 'step.skipped', data: { reason } };
 }
