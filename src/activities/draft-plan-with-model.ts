@@ -78,9 +78,10 @@ class Drafts {
   start(execution: string): Promise<Appended> {
     const { run_id, round } = this.ref;
     return this.deps.db.transaction(async (tx) => {
-      const [newest, { number, status }] = await Promise.all([
-        newestOf(tx, run_id, this.run.attempt, DRAFTING),
+      // In this order: it waits for what an earlier try is about to commit, and then sees it.
+      const [{ number, status }, newest] = await Promise.all([
         beginTry(tx, this.piece),
+        newestOf(tx, run_id, this.run.attempt, DRAFTING),
       ]);
       this.number = number;
       const { events, change } = begun({ ...this.run, status });

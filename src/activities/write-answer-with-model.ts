@@ -122,9 +122,10 @@ function shown(
  */
 function begin(deps: ActivityDeps, run_id: string, { attempt, rules: { tier } }: RunAtWork): Promise<number> {
   return deps.db.transaction(async (tx) => {
-    const [newest, { number, status }] = await Promise.all([
-      newestOf(tx, run_id, attempt, ['generation.delta', 'output.reset']),
+    // In this order: it waits for what an earlier try is about to commit, and then sees it.
+    const [{ number, status }, newest] = await Promise.all([
       beginTry(tx, pieceOf(run_id)),
+      newestOf(tx, run_id, attempt, ['generation.delta', 'output.reset']),
     ]);
     if (status === 'cancelling') throw new Refusal('run_cancelling', 'The run is being cancelled.');
     await append(tx.last, run_id, {

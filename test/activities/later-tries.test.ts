@@ -5,13 +5,14 @@ import { draftPlanWithModel } from '../../src/activities/draft-plan-with-model';
 import { writeAnswerWithModel } from '../../src/activities/write-answer-with-model';
 import { Interrupted } from '../../src/contracts/interrupted';
 import { Refusal } from '../../src/contracts/refusal';
+import { lockTry } from '../../src/db/runs';
 import { Unavailable } from '../../src/db/unavailable';
 import type { Models } from '../../src/llm/model';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
 import type { Said } from '../support/fake-models';
 import { around, STEPS, withMinds } from '../support/minds';
-import { RULES, eventsOf, gate, newRun, rowOf } from '../support/runs';
+import { RULES, blocked, eventsOf, gate, newRun, rowOf } from '../support/runs';
 
 let test_db: TestDatabase;
 beforeAll(async () => void (test_db = await createTestDatabase()));
@@ -52,6 +53,23 @@ async function carriedOut(deps: ActivityDeps): Promise<string> {
   return run_id;
 }
 
+/** What the first try of a piece shows, stored and not committed yet. @returns commits it */
+async function aboutToShow(run_id: string, name: string, event: NewEvent): Promise<() => Promise<unknown>> {
+  const shown = gate();
+  const wanted = gate();
+  const showing = test_db.db.transaction(async (tx) => {
+    await lockTry(tx, { run_id, name }, 1);
+    await append(tx, run_id, { attempt: 1, events: [event] });
+    shown.open();
+    await wanted.opened;
+  });
+  await shown.opened;
+  return () => {
+    wanted.open();
+    return showing;
+  };
+}
+
 const fail = (): never => {
   throw new Error('The worker dies here.');
 };
@@ -69,6 +87,30 @@ describe('a plan that two workers draft at once', () => {
     later.open();
     await expect(older).rejects.toMatchObject({ code: 'superseded' });
     expect(await told(run_id, 'plan.started', 'plan.step_drafted', 'plan.created')).toEqual(before);
+  });
+
+  test('is shown anew where an older try shows a step at the moment at which a later one begins', async () => {
+    const later = gate();
+    const { deps } = made(() => later.opened.then(() => PLAN), PLAN);
+    const run_id = await run();
+    const older = draft(deps, run_id);
+    older.catch(() => undefined);
+    await eventually(async () => (await told(run_id, 'plan.started')).length === 1);
+    const data = { round: 1, step: STEPS[0]! };
+    const show = await aboutToShow(run_id, 'plan:1', { key: 'step', type: 'plan.step_drafted', data });
+    const newer = draft(deps, run_id);
+    await blocked(test_db.owner, 1);
+    await show();
+    await newer;
+    later.open();
+    await expect(older).rejects.toMatchObject({ code: 'superseded' });
+    const types = (await told(run_id, 'plan.started', 'plan.step_drafted')).map(({ type }) => type);
+    expect(types).toEqual([
+      'plan.started',
+      'plan.step_drafted',
+      'plan.started',
+      ...STEPS.map(() => 'plan.step_drafted'),
+    ]);
   });
 
   test('shows its steps anew also when its workflow was begun again, whose tries are counted from one', async () => {
@@ -130,6 +172,29 @@ describe('an answer that two workers write at once', () => {
       { attempt: 1, text: 'It' },
       { type: 'output.reset', attempt: 2 },
       { attempt: 2, text: 'It is 1.' },
+    ]);
+  });
+
+  test('begins anew where an older try shows a word at the moment at which a later one begins', async () => {
+    const older_text = gate();
+    const { deps } = made(PLAN, () => older_text.opened.then(() => 'old'));
+    const run_id = await carriedOut(deps);
+    const older = answer(deps, run_id);
+    older.catch(() => undefined);
+    await eventually(async () => (await told(run_id, 'generation.started')).length === 1);
+    const data = { text: 'old', attempt: 1 };
+    const show = await aboutToShow(run_id, 'answer', { key: 'word', type: 'generation.delta', data });
+    const { deps: elsewhere } = made('new');
+    const newer = answer(elsewhere, run_id);
+    await blocked(test_db.owner, 1);
+    await show();
+    await newer;
+    older_text.open();
+    await expect(older).rejects.toMatchObject({ code: 'superseded' });
+    expect(await told(run_id, 'output.reset', 'generation.delta')).toMatchObject([
+      { attempt: 1, text: 'old' },
+      { type: 'output.reset', attempt: 2 },
+      { attempt: 2, text: 'new' },
     ]);
   });
 
