@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { listOf } from './list';
 import type { RateLimit } from './rate-limit';
 
 /**
@@ -87,13 +88,5 @@ export const ApiKeyWithSecret = z
   .strictObject({ ...fields, secret: z.string() })
   .meta({ id: 'ApiKeyWithSecret' });
 
-export const ApiKeyList = z
-  .strictObject({
-    object: z.literal('list'),
-    data: z.array(ApiKeyView),
-    has_more: z.boolean(),
-    first_id: z.string().nullable(),
-    last_id: z.string().nullable(),
-  })
-  .meta({ id: 'ApiKeyList' });
+export const ApiKeyList = listOf(ApiKeyView).meta({ id: 'ApiKeyList' });
 export type ApiKeyList = z.infer<typeof ApiKeyList>;

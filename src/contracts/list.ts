@@ -11,13 +11,13 @@ export function listOf<T extends ZodType>(item: T) {
   });
 }
 
-/** A list that is there as a whole. `idOf` says by what its items are told apart. */
-export function wholeList<T>(data: T[], idOf: (item: T) => string) {
+/** A page of a list; the whole of it unless there is more. `idOf` says by what its items are told apart. */
+export function pageOf<T>(data: T[], idOf: (item: T) => string, has_more = false) {
   const [first, last] = [data[0], data.at(-1)];
   return {
     object: 'list' as const,
     data,
-    has_more: false,
+    has_more,
     first_id: first === undefined ? null : idOf(first),
     last_id: last === undefined ? null : idOf(last),
   };

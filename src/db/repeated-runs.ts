@@ -3,7 +3,7 @@ import type { GivenPlan, PlanSource, Step } from '../contracts/plan';
 import type { Purpose } from '../contracts/model';
 import type { StepStatus } from '../contracts/run-status';
 import type { ToolEffect, ToolLane } from '../contracts/tool';
-import { claimOf, datedKey, type RequestKey, type RunRow } from './runs';
+import type { RunRow } from './runs';
 import type { Tx } from './tx';
 
 /** A run as one that repeats it finds it. */
@@ -91,13 +91,6 @@ export async function costOfCalls(
     [run_id, purposes],
   );
   return cost!;
-}
-
-/** Keeps a key for a run that is stored later in this transaction; waits for another request with the same key. @returns false when it is taken. */
-export async function claimKey(tx: Tx, key: RequestKey, run_id: string): Promise<boolean> {
-  const statement = `select claim_key($1, ${datedKey('$2')}) as claimed`;
-  const [row] = await tx.query<{ claimed: boolean }>(statement, [run_id, claimOf(key)]);
-  return row!.claimed;
 }
 
 /** Says of a run that another one has replaced it. Its row is locked. */

@@ -7,16 +7,8 @@ import type { WishKind } from '../contracts/step-result';
 import { DATABASE_NOW } from '../db/database-now';
 import { newId } from '../db/new-id';
 import type { NewPlan } from '../db/plans';
-import {
-  RUN_COLUMNS,
-  RUN_PROGRESS,
-  claimOf,
-  datedKey,
-  findRun,
-  type NewRun,
-  type RequestKey,
-  type RunRow,
-} from '../db/runs';
+import { RUN_COLUMNS, RUN_PROGRESS, findRun, type NewRun, type RunRow } from '../db/runs';
+import { claimOf, datedKey, type RequestKey } from '../db/request-keys';
 import type { StepChange, StepRef } from '../db/steps';
 import type { Tx } from '../db/tx';
 import { MAX_CARRIED_BYTES } from './step-facts';

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Refusal } from '../contracts/refusal';
-import { findRequest, findRun, type RequestKey, type RunRow } from '../db/runs';
+import { findRequest, type RequestKey } from '../db/request-keys';
+import { findRun, type RunRow } from '../db/runs';
 import type { Tx } from '../db/tx';
 import { canonical } from '../planning/canonical';
 

@@ -1,177 +1,183 @@
-import type { Finding, GivenPlan, Step } from '../contracts/plan';
-import { Refusal, type RefusedPart } from '../contracts/refusal';
-import type { ForkRun, Rerun } from '../contracts/restart';
+import type { Origin } from '../contracts/origin';
+import { Refusal } from '../contracts/refusal';
+import type { Rerun } from '../contracts/restart';
 import type { Rules } from '../contracts/rules';
-import { isTerminal, type StepStatus } from '../contracts/run-status';
-import type { ToolCard } from '../contracts/tool';
-import type { RepeatedRun } from '../db/repeated-runs';
+import type { Records } from '../db/database';
+import { newId } from '../db/new-id';
+import { costOfCalls, findRepeatedRun, supersede, type RepeatedRun } from '../db/repeated-runs';
+import { claimKey, type RequestKey } from '../db/request-keys';
+import type { NewRun, RunRow } from '../db/runs';
+import type { Tx } from '../db/tx';
+import { appendRerun } from '../events/append';
 import type { InputCheck } from '../planning/input-check';
-import { edgesOf, needsOf } from '../planning/outline';
-import { checkPlan } from '../planning/plan-check';
-import { diffOf } from '../planning/plan-diff';
 import type { Catalogue } from '../tools/registry';
-import { closureOf, lostBy, type Fate } from './closure';
-import { toolFor, type Missing } from './rerun-tools';
+import type { Fate } from './closure';
+import { earlierRun, requestKeyOf } from './request-key';
+import { decideRerun, refuseMissing, type Asked, type Decided } from './decide-rerun';
+import { rulesOfRerun } from './rerun-rules';
+import { queueFull } from './submit';
+import { takeOver } from './take-over';
 
-/** What somebody wants repeated of a run, and with what edits. */
-export interface Asked extends Pick<ForkRun, 'goal' | 'step_input' | 'plan' | 'model' | 'reason'> {
-  type: 'restart' | 'fork';
-  /** `start`, the id of a step, or, of a restart, `failed`. */
-  from: string;
-}
-
-/** What a plan is held against. */
-export interface Ground {
+export interface RerunDeps {
+  /** The record as the tenant sees it. */
+  records: Records;
+  /** Rules of new runs. */
+  rules: Rules;
+  /** Runs of a tenant that have not ended, at most. */
+  open_runs: number;
   tools: Catalogue;
   checkInput: InputCheck;
-  /** Of the new run. */
-  rules: Pick<Rules, 'max_steps' | 'max_input_bytes'>;
 }
 
-/** What a restart or a fork does. */
-export interface Decided {
-  planning: Rerun['planning'];
-  /** A plan that is drafted, as any given one, when the new run begins: nothing of it has been carried out. */
-  given_plan: GivenPlan | null;
-  /** Steps of the plan; none where it is planned again. */
-  steps: Step[];
-  /** By id, of every step. */
-  fates: Map<string, Fate>;
-  /** Steps that end as skipped at once, since skips that are taken over leave them without their inputs. */
-  lost: Set<string>;
-  /** By id, of the steps that are run: the tools they are run with. */
-  cards: Map<string, ToolCard>;
-  /** Of the others, which cannot be run. */
-  missing: Missing[];
+/** Which run is to be repeated, and how. */
+export interface RerunRequest {
+  tenant: string;
+  run_id: string;
+  asked: Asked;
+  /** What the caller's key may spend a day; no limit when absent. */
+  day?: NonNullable<Rules['day']>;
 }
 
-/** The plan that is to be carried out, before anything is decided on its steps. */
-type Wanted = Pick<Decided, 'planning' | 'given_plan' | 'steps'>;
-
-/** Findings on a step that are about its tool: they mean nothing where it is not called. */
-const ABOUT_TOOLS: ReadonlySet<Finding['code']> = new Set([
-  'unknown_tool',
-  'unknown_version',
-  'invalid_input',
-  'input_too_large',
-]);
+/** The request that wants it. */
+export interface RerunSubmission extends RerunRequest {
+  idempotency_key: string | null;
+  request_id: string | null;
+  trace_id: string | null;
+}
 
 /**
- * Decides what a restart or a fork of a run does. Pure.
- * @throws Refusal `run_not_terminal`, `unknown_step`, `invalid_plan`. Tools that are gone are not refused here.
+ * Restarts or forks a run that has ended: a new run takes over what holds of it and carries out the rest. All of it is committed in one
+ * transaction, in which the old run can be neither removed nor reopened; a worker starts its workflow as after a submit.
+ * @throws Refusal `not_found`, and as `decideRerun`; `invalid_plan` when tools are gone, `idempotency_mismatch`, `queue_full`; Unavailable
+ * when Postgres is away.
  */
-export function decideRerun(old: RepeatedRun, asked: Asked, ground: Ground): Decided {
-  if (!isTerminal(old.status)) throw new Refusal('run_not_terminal', `The run is ${old.status}.`);
-  const wanted = wantedPlan(old, asked);
-  if (!isWhole(asked) && !wanted.steps.some(({ id }) => id === asked.from)) throw unknownStep(asked);
-  const fates = fatesOf(old, asked, wanted);
-  const lost = new Set(lostBy(fates, { steps: wanted.steps.map(nodeOf) }));
-  for (const id of lost) fates.set(id, { action: 'reuse', because: 'skipped' });
+export async function rerun(
+  deps: RerunDeps,
+  submission: RerunSubmission,
+): Promise<{ run: RunRow; replayed: boolean }> {
+  const { run_id, asked } = submission;
+  const route = `POST /v1/runs/{id}/${asked.type}`;
+  const key = requestKeyOf({ ...submission, route }, { run_id, asked });
+  for (;;) {
+    const run = await deps.records.transaction((tx) => take(tx, deps, submission, key));
+    if (run !== null) return { run, replayed: false };
+    const earlier = await earlierRun(deps.records, key!);
+    if (earlier !== undefined) return { run: earlier, replayed: true };
+    // Its run was removed a moment ago, and the key with it: it is free again.
+  }
+}
+
+/** What `rerun` would do, and what that cost last time; nothing is changed. @throws as `rerun`, but tools that are gone are told. */
+export async function foreseeRerun(deps: RerunDeps, request: RerunRequest): Promise<Rerun> {
+  const { records } = deps;
+  const old = await requireRepeated(records, request, false);
+  const decided = decide(deps, old, request);
+  const purposes =
+    decided.planning === 'again' ? (['plan', 'judge', 'answer'] as const) : ['answer' as const];
+  const cost = await costOfCalls(records, old.id, purposes);
+  return viewOf(old, request.asked, decided, cost);
+}
+
+/** @returns null when the key of the request is taken. */
+async function take(
+  tx: Tx,
+  deps: RerunDeps,
+  submission: RerunSubmission,
+  key: RequestKey | null,
+): Promise<RunRow | null> {
+  const { asked } = submission;
+  const id = newId('run');
+  if (key !== null && !(await claimKey(tx, key, id))) return null;
+  const old = await requireRepeated(tx, submission, true);
+  const decided = decide(deps, old, submission);
+  refuseMissing(decided);
+  const fresh = newRun(id, old, decided, submission, deps);
+  const run = await appendRerun(tx, fresh, {
+    taken:
+      decided.planning === 'again' || decided.given_plan !== null ? null : takeOver(old, asked, decided, id),
+    open_runs: deps.open_runs,
+  });
+  if (run === 'too_many_open') throw queueFull(deps.open_runs);
+  if (asked.type === 'restart') await supersede(tx, old.id, id);
+  return run;
+}
+
+async function requireRepeated(
+  tx: Tx,
+  { tenant, run_id }: RerunRequest,
+  lock: boolean,
+): Promise<RepeatedRun> {
+  const old = await findRepeatedRun(tx, tenant, run_id, lock);
+  if (old === undefined) throw new Refusal('not_found', 'There is no such run.');
+  return old;
+}
+
+function decide(deps: RerunDeps, old: RepeatedRun, request: RerunRequest): Decided {
+  return decideRerun(old, request.asked, { ...deps, rules: rulesOf(deps, old, request).rules });
+}
+
+function rulesOf({ rules: today }: RerunDeps, old: RepeatedRun, { asked, day }: RerunRequest) {
+  return rulesOfRerun(old, { today, ...(day && { day }), ...(asked.model && { tier: asked.model }) });
+}
+
+function newRun(
+  id: string,
+  old: RepeatedRun,
+  { given_plan }: Decided,
+  submission: RerunSubmission,
+  deps: RerunDeps,
+): NewRun {
+  const { asked, request_id, trace_id } = submission;
+  const { tenant, user, metadata, tags, root_run_id } = old;
+  const { rules, budget } = rulesOf(deps, old, submission);
+  return {
+    id,
+    tenant,
+    user,
+    goal: asked.goal ?? old.goal,
+    given_plan,
+    rules,
+    budget,
+    metadata,
+    tags,
+    request_id,
+    trace_id,
+    origin: originOf(old, asked),
+    root_run_id,
+  };
+}
+
+function originOf({ id: run_id }: RepeatedRun, { type, from, reason }: Asked): Origin {
+  return { type, run_id, from, ...(reason !== undefined && { reason }) };
+}
+
+/** The version of a step that is taken over. */
+function versionHeld(was: RepeatedRun['steps'][number] | undefined, { action }: Fate): string | null {
+  return action === 'reuse' && was !== undefined ? was.tool_version : null;
+}
+
+function viewOf(
+  old: RepeatedRun,
+  asked: Asked,
+  { planning, steps, fates, cards, missing }: Decided,
+  cost: { model_calls: number; tokens: number; cost_usd: number | null },
+): Rerun {
   const was = new Map(old.steps.map((step) => [step.id, step]));
-  const cards = new Map<string, ToolCard>();
-  const missing: Missing[] = [];
-  for (const step of wanted.steps) {
-    const before = was.get(step.id);
-    const isHeld = !lost.has(step.id) || before?.tool === step.tool;
-    if (fates.get(step.id)!.action === 'reuse' && isHeld) continue;
-    // What has not been carried out is drafted anew, with the newest tools.
-    const found = toolFor(step, wanted.given_plan === null ? before : undefined, ground.tools);
-    if ('card' in found) cards.set(step.id, found.card);
-    else missing.push(found.missing);
-  }
-  const decided: Decided = { ...wanted, fates, lost, cards, missing };
-  if (wanted.planning !== 'again') refuseUnsound(asked, decided, ground);
-  return decided;
-}
-
-/** @throws Refusal `invalid_plan` that names each tool, or version of one, that is gone. */
-export function refuseMissing({ missing, steps }: Decided): void {
-  if (missing.length > 0) throw invalidPlan(missing.map((one) => partOf(one, steps)));
-}
-
-/** Which plan is to be carried out. */
-function wantedPlan(old: RepeatedRun, { type, from, plan, step_input }: Asked): Wanted {
-  if (type === 'fork' && from === 'start') return plan === undefined ? PLANNED_AGAIN : givenTo(plan);
-  if (old.plan === null) {
-    // It ended before a plan was accepted: there is no step to begin at, and nothing to take over.
-    return old.given_plan === null ? PLANNED_AGAIN : givenTo(old.given_plan);
-  }
-  if (plan !== undefined) return { planning: 'given', given_plan: null, steps: plan.steps };
-  const edited = old.plan.steps.map((step) =>
-    step_input === undefined || step.id !== from ? step : { ...step, input: step_input },
-  );
-  return { planning: 'reused', given_plan: null, steps: edited };
-}
-
-const PLANNED_AGAIN: Wanted = { planning: 'again', given_plan: null, steps: [] };
-const givenTo = (plan: GivenPlan): Wanted => ({ planning: 'given', given_plan: plan, steps: plan.steps });
-
-/** Whether no single step is named to begin at. */
-function isWhole({ type, from }: Asked): boolean {
-  return from === 'start' || (type === 'restart' && from === 'failed');
-}
-
-function unknownStep({ type, from }: Asked): Refusal {
-  const detail = `There is no step ${from} in the plan.`;
-  const pointer = type === 'fork' ? '/at' : '/from';
-  return new Refusal('unknown_step', detail, [{ pointer, code: 'unknown_step', detail }]);
-}
-
-function nodeOf(step: Step) {
-  return { id: step.id, needs: needsOf(step), join: step.join ?? 'all' };
-}
-
-function fatesOf(old: RepeatedRun, asked: Asked, { given_plan, steps }: Wanted): Map<string, Fate> {
-  const ids = steps.map(({ id }) => id);
-  const all = asked.from === 'start' || given_plan !== null;
-  const chosen = all ? ids : ids.filter((id) => !isWhole(asked) && id === asked.from);
-  const { added, changed } = diffOf(old.plan?.steps ?? [], steps);
-  return closureOf({
-    ids,
-    edges: edgesOf(steps),
-    was: endingsOf(old),
-    chosen: new Set(chosen),
-    changed: new Set([...added, ...changed]),
-  });
-}
-
-/** How the steps of a run ended, as far as it counts. */
-function endingsOf({ rules, attempt, steps }: RepeatedRun): Map<string, StepStatus> {
-  // Where the plan alone was asked for, every step was skipped and none was carried out.
-  if (rules.mode === 'plan_only') return new Map();
-  // A skip from before a Reset may have had a cause that no longer holds.
-  const counts = (step: RepeatedRun['steps'][number]) =>
-    step.status !== 'skipped' || step.attempt === attempt;
-  return new Map(steps.filter(counts).map(({ id, status }) => [id, status]));
-}
-
-/** Holds the plan to the plan check, as every plan is; a step that is taken over needs its tool no more. */
-function refuseUnsound(asked: Asked, { steps, cards, missing }: Decided, ground: Ground): void {
-  const asRun = steps.map((step) => {
-    const version = cards.get(step.id)?.version;
-    return version === undefined ? step : { ...step, version };
-  });
-  const findings = checkPlan(asRun, ground).filter(({ code, pointer }) => {
-    const at = /^\/steps\/(\d+)\//.exec(pointer)?.[1];
-    return at === undefined || !ABOUT_TOOLS.has(code) || cards.has(steps[Number(at)]!.id);
-  });
-  if (findings.length === 0) return;
-  const parts = findings.map((finding) => ({ ...finding, pointer: pointerIn(asked, steps, finding) }));
-  throw invalidPlan([...parts, ...missing.map((one) => partOf(one, steps))]);
-}
-
-/** Where in the request a finding on the plan is: what is wrong with an edited input is wrong there. */
-function pointerIn({ step_input, from }: Asked, steps: readonly Step[], { pointer }: Finding): string {
-  const edited = `/steps/${steps.findIndex(({ id }) => id === from)}/input`;
-  if (step_input === undefined || !`${pointer}/`.startsWith(`${edited}/`)) return `/plan${pointer}`;
-  return `/step_input${pointer.slice(edited.length)}`;
-}
-
-function partOf({ step_id, version, detail }: Missing, steps: readonly Step[]): RefusedPart {
-  const pointer = `/plan/steps/${steps.findIndex(({ id }) => id === step_id)}/tool`;
-  return { pointer, code: version === null ? 'unknown_tool' : 'unknown_version', detail };
-}
-
-function invalidPlan(parts: RefusedPart[]): Refusal {
-  return new Refusal('invalid_plan', parts[0]!.detail, parts);
+  const repeated =
+    planning === 'again' ? old.steps : old.steps.filter(({ id }) => fates.get(id)?.action === 'run');
+  return {
+    object: 'rerun',
+    origin: originOf(old, asked),
+    planning,
+    steps: steps.map(({ id, tool }) => ({
+      id,
+      tool,
+      ...fates.get(id)!,
+      tool_version: cards.get(id)?.version ?? versionHeld(was.get(id), fates.get(id)!),
+      last_status: was.get(id)?.status ?? null,
+      last_duration_ms: was.get(id)?.duration_ms ?? null,
+    })),
+    missing,
+    last: { duration_ms: repeated.reduce((sum, step) => sum + (step.duration_ms ?? 0), 0), ...cost },
+  };
 }

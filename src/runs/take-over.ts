@@ -8,7 +8,7 @@ import { contentHashOf } from '../planning/canonical';
 import { edgesOf, outlineOf } from '../planning/outline';
 import { diffOf } from '../planning/plan-diff';
 import { SKIPPED_WITH } from '../planning/skips';
-import type { Asked, Decided } from './rerun';
+import type { Asked, Decided } from './decide-rerun';
 
 /** Of the plan in the new run, which is its first. */
 const VERSION = 1;

@@ -4,8 +4,8 @@ import { endRun } from '../../src/runs/end-run';
 import type { Step } from '../../src/contracts/plan';
 import { deleteRun } from '../../src/db/runs';
 import { createTemplateAnswer } from '../../src/planning/template-answer';
-import type { Asked } from '../../src/runs/rerun';
-import { foreseeRerun } from '../../src/runs/restart';
+import type { Asked } from '../../src/runs/decide-rerun';
+import { foreseeRerun } from '../../src/runs/rerun';
 import type { Tool, ToolContext } from '../../src/tools/tool';
 import {
   AROUND,

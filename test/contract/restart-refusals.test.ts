@@ -1,6 +1,6 @@
 import { deleteRun } from '../../src/db/runs';
 import type { Step } from '../../src/contracts/plan';
-import type { Asked } from '../../src/runs/rerun';
+import type { Asked } from '../../src/runs/decide-rerun';
 import { plannedRun } from '../support/activities';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { LIMITS, PLAN, RESTART, repeatable } from '../support/reruns';

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { pageOf } from '../../contracts/list';
 import { ORIGIN_TYPES } from '../../contracts/origin';
 import { Refusal } from '../../contracts/refusal';
 import { RUN_ID, RunList } from '../../contracts/run';
@@ -77,13 +78,7 @@ export function listRuns({ settings }: ApiDeps) {
       });
       if (page === null) throw unknownCursor(query);
       const data = page.runs.map((run) => runView(run, settings));
-      const body = JSON.stringify({
-        object: 'list',
-        data,
-        has_more: page.has_more,
-        first_id: data[0]?.id ?? null,
-        last_id: data.at(-1)?.id ?? null,
-      });
+      const body = JSON.stringify(pageOf(data, ({ id }) => id, page.has_more));
       sendTagged(req, res, `"${createHash('sha1').update(body).digest('base64url')}"`, body);
     },
   });

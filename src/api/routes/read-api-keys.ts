@@ -1,9 +1,11 @@
 import { z } from 'zod';
 import { ApiKeyList, ApiKeyView } from '../../contracts/api-key';
+import { pageOf } from '../../contracts/list';
 import { Refusal } from '../../contracts/refusal';
 import { findApiKey, listApiKeys as list } from '../../db/api-keys';
 import { KEY_ID, keyIdIn } from '../key-id';
 import { keyView } from '../key-view';
+import { countText } from '../query';
 import { route } from '../route';
 
 const DEFAULT_LIMIT = 20;
@@ -14,12 +16,7 @@ const Query = z
   .strictObject({
     after: keyId,
     before: keyId,
-    limit: z
-      .string()
-      .regex(/^\d{1,3}$/, `must be a whole number from 1 to ${MAX_LIMIT}`)
-      .transform(Number)
-      .pipe(z.number().min(1).max(MAX_LIMIT))
-      .optional(),
+    limit: countText(MAX_LIMIT).default(DEFAULT_LIMIT),
   })
   .refine(({ after, before }) => after === undefined || before === undefined, {
     path: ['before'],
@@ -35,13 +32,12 @@ export function listApiKeys() {
     scope: 'admin',
     query: Query,
     replies: { 200: { description: 'A page of keys.', schema: ApiKeyList } },
-    async handle({ res, query: { after, before, limit = DEFAULT_LIMIT }, caller, records }) {
+    async handle({ res, query: { after, before, limit }, caller, records }) {
       // One more than is asked for tells whether there are more.
       const rows = await list(records, caller.tenant, { after, before, limit: limit + 1 });
       const has_more = rows.length > limit;
       const page = before === undefined ? rows.slice(0, limit) : rows.slice(-limit);
-      const ends = { first_id: page[0]?.id ?? null, last_id: page.at(-1)?.id ?? null };
-      res.json({ object: 'list', data: page.map(keyView), has_more, ...ends });
+      res.json(pageOf(page.map(keyView), ({ id }) => id, has_more));
     },
   });
 }

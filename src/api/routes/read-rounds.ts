@@ -1,4 +1,4 @@
-import { wholeList } from '../../contracts/list';
+import { pageOf } from '../../contracts/list';
 import { Refusal } from '../../contracts/refusal';
 import { PlanList, PlanView, StepList, StepView, VerdictList } from '../../contracts/round-views';
 import { STEP_ID } from '../../contracts/plan';
@@ -18,7 +18,7 @@ export function listPlans() {
     failures: ['not_found'],
     async handle({ req, res, caller: { tenant }, records }) {
       const { id } = await requireRun(records, tenant, req.params.id);
-      res.json(wholeList(await readPlanViews(records, tenant, id), ({ version }) => String(version)));
+      res.json(pageOf(await readPlanViews(records, tenant, id), ({ version }) => String(version)));
     },
   });
 }
@@ -53,7 +53,7 @@ export function listSteps() {
     failures: ['not_found'],
     async handle({ req, res, caller: { tenant }, records }) {
       const { id } = await requireRun(records, tenant, req.params.id);
-      res.json(wholeList(await readStepViews(records, tenant, id), (step) => step.id));
+      res.json(pageOf(await readStepViews(records, tenant, id), (step) => step.id));
     },
   });
 }
@@ -86,7 +86,7 @@ export function listVerdicts() {
     async handle({ req, res, caller: { tenant }, records }) {
       const { id } = await requireRun(records, tenant, req.params.id);
       const verdicts = await readVerdictViews(records, tenant, id);
-      res.json(wholeList(verdicts, ({ plan_version }) => String(plan_version)));
+      res.json(pageOf(verdicts, ({ plan_version }) => String(plan_version)));
     },
   });
 }

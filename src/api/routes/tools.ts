@@ -1,4 +1,4 @@
-import { wholeList } from '../../contracts/list';
+import { pageOf } from '../../contracts/list';
 import { Refusal } from '../../contracts/refusal';
 import { ToolList, ToolView } from '../../contracts/round-views';
 import type { ToolCard } from '../../contracts/tool';
@@ -15,7 +15,7 @@ export function listTools({ tools }: ApiDeps) {
     replies: { 200: { description: 'The tools.', schema: ToolList } },
     handle({ res }) {
       const views = tools.cards().map((card) => viewOf(card, tools.catalogue.versions(card.name)));
-      res.json(wholeList(views, ({ name }) => name));
+      res.json(pageOf(views, ({ name }) => name));
     },
   });
 }
