@@ -95,6 +95,20 @@ describe(REFERENCE, () => {
     expect(listed).toEqual(closeCodes());
   });
 
+  test('lists what the addresses take in their queries', () => {
+    const of = (root: ts.Node, name: string) =>
+      allOf(declarationOf(root, name), ts.isObjectLiteralExpression)[0]!.properties.flatMap((one) =>
+        ts.isPropertyAssignment(one) ? [one.name.getText()] : [],
+      );
+    const both = of(session, 'common');
+    const one_run = [...both, ...of(session, 'OneQuery'), ...of(sourceOf('filter.ts'), 'filterFields')];
+    const [table = ''] = /^\| address[^]*?\n\n/m.exec(text)!;
+    const cells = [...table.matchAll(/^\| `GET.*\| (.*?) +\|$/gm)].map(([, names]) =>
+      names!.replaceAll('`', ''),
+    );
+    expect(cells.map((names) => names.split(', ').sort())).toEqual([one_run.sort(), both.sort()]);
+  });
+
   test('has frames of the client that the server takes', () => {
     const refused = framesOf('→').filter((frame) => frameIn(Buffer.from(frame), false) === null);
     expect(refused).toEqual([]);
