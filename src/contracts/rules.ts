@@ -10,7 +10,7 @@ export interface Rules {
   mode?: RunMode;
   /** Steps of a plan. */
   max_steps: number;
-  /** Steps in flight at once. */
+  /** Slow steps in flight at once; instant ones, which are carried out one after another, take no room. */
   max_parallel_steps: number;
   /** Size of one step's filled-in input, bytes of JSON. */
   max_input_bytes: number;

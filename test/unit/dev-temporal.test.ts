@@ -1,10 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { cacheFolder } from '../../src/dev/temporal-cli';
-import { portsOf, serverArguments } from '../../src/dev/temporal-flags';
+import { portsOf, SEARCH_ATTRIBUTES, serverArguments } from '../../src/dev/temporal-flags';
 import { archiveUrl, releaseFor, TEMPORAL_VERSION, wheelRequirement } from '../../src/dev/temporal-release';
+import { commandsIn, readDocument } from '../support/documents';
 
 const PLATFORMS = [
   ['linux', 'x64'],
@@ -29,8 +30,16 @@ describe('command line of the Temporal server', () => {
 });
 
 describe('docs/operate/temporal-server.md', () => {
+  const page = readDocument('docs/operate/temporal-server.md');
+
+  test('makes every search attribute that runs are started with, and names the version that is tested', () => {
+    const command = commandsIn(page).find((line) => line.includes('search-attribute create'))!;
+    const made = [...command.matchAll(/--name (\w+)/g)].map(([, name]) => name);
+    expect(made).toEqual([...SEARCH_ATTRIBUTES]);
+    expect(page).toContain(`Temporal CLI ${TEMPORAL_VERSION},`);
+  });
+
   test('names every setting that the server of `npm start` has', () => {
-    const page = readFileSync(join(__dirname, '..', '..', 'docs', 'operate', 'temporal-server.md'), 'utf8');
     const written = parse(/```yaml\n(.*?)```/s.exec(page)![1]!) as Record<string, { value: unknown }[]>;
     const given = serverArguments({ port: 7001, ui_port: 8001 }, '/temporal.db')
       .filter((_, at, all) => all[at - 1] === '--dynamic-config-value')
