@@ -1,9 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { firstState, nextState, type ChildHappening, type ChildState } from './child-state';
 import { openLogFile, type Log } from './log';
-import { endProcess, isRunning, markOf, type ProcessMark } from './processes';
+import { endProcess, isRunning, markOf, readMark } from './processes';
 
 export interface ChildOptions {
   name: string;
@@ -93,21 +93,12 @@ export function startChild(options: ChildOptions): Child {
 /** Ends the process that the note of an earlier start names, if it still runs. */
 export async function clearLeftOver(name: string, note: string, log: Log): Promise<void> {
   if (!existsSync(note)) return;
-  const mark = readMark(note);
+  const mark = readMark(note); // without one its writer was killed while writing: the child ends by itself when its channel is gone
   if (mark && isRunning(mark)) {
     log(`Ending ${name} of an earlier start that was killed (process ${mark.pid})`);
     await endProcess(mark, LEFT_OVER_LIMIT);
   }
   rmSync(note, { force: true });
-}
-
-/** An unreadable note is one whose writer was killed while writing; its child ends by itself when its channel is gone. */
-function readMark(note: string): ProcessMark | undefined {
-  try {
-    return JSON.parse(readFileSync(note, 'utf8')) as ProcessMark;
-  } catch {
-    return undefined;
-  }
 }
 
 function spawnChild({ args, cwd, env, log_file, note }: ChildOptions): ChildProcess {

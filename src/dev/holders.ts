@@ -1,6 +1,6 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isRunning, type ProcessMark } from './processes';
+import { isRunning, readMark } from './processes';
 import { ownMark } from './lock';
 
 let count = 0;
@@ -28,13 +28,4 @@ function livingHolders(folder: string): number[] {
     rmSync(file, { force: true });
     return [];
   });
-}
-
-/** An unreadable note is one whose writer was killed while writing: nobody holds by it. */
-function readMark(file: string): ProcessMark | undefined {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8')) as ProcessMark;
-  } catch {
-    return undefined;
-  }
 }

@@ -24,6 +24,15 @@ export function isRunning(mark: ProcessMark): boolean {
   return markOf(mark.pid)?.started === mark.started;
 }
 
+/** The mark that a file holds; none where its writer was killed while writing. */
+export function readMark(file: string): ProcessMark | undefined {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as ProcessMark;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The command line of a process, arguments joined by blanks; undefined when it is gone or not ours to see. */
 export function commandOf(pid: number): string | undefined {
   if (process.platform !== 'linux') return ps(['-ww', '-o', 'command=', '-p', String(pid)]);
@@ -64,7 +73,7 @@ export async function endProcess(
 }
 
 /** Sends a signal; a process that went away in between is no error. */
-export function sendSignal(pid: number, signal: NodeJS.Signals): void {
+function sendSignal(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch (error) {
