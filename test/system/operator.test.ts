@@ -39,7 +39,7 @@ describe("An operator at Temporal's own program", () => {
     return { id, user };
   }
   const until = (run_id: string, what: string, is: (run: Run) => boolean) =>
-    eventually(async () => (await system.get(run_id).then(is)) || undefined, { within_ms: 30_000, what });
+    eventually(async () => (await system.get(run_id).then(is)) || undefined, { what });
   const standsAs = (run_id: string, status: Run['status'], attempt: number) =>
     until(
       run_id,
