@@ -38,7 +38,7 @@ let brokenDoor: TcpProxy;
 const random = seeded(SEED);
 
 beforeAll(async () => {
-  system = await startSystem({ settings: { LONGHAUL_DRAIN_S: '2' } });
+  system = await startSystem({ settings: { LONGHAUL_DRAIN_S: '10' } });
   second = await system.startApi();
   balancer = await startBalancer([system.api.port, second.port]);
   const port = () => balancer.next();
@@ -146,7 +146,7 @@ test('two API processes are restarted one after the other under load: nothing is
       for (let i = 0; i < READERS_OF_A_RUN; i += 1)
         journeys.push(journey(id).then((read) => ({ run_id: id, ...read })));
       // The next one when this run is well under way, so that the load is steady.
-      await eventually(async () => (await eventsSoFar(id)) > 10, { within_ms: 30_000, what: `run ${id}` });
+      await eventually(async () => (await eventsSoFar(id)) > 10, { within_ms: WITHIN_MS, what: `run ${id}` });
     }
   };
   const load = Promise.all(Array.from({ length: CLIENTS }, client));
