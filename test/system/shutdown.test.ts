@@ -32,6 +32,8 @@ const todosOf = async (user: string) => {
 
 describe('A worker that is told to stop during a tool call', () => {
   test('lets it finish within the grace, and the next worker goes on from there', async () => {
+    await system.worker.stop();
+    system.worker = await system.startWorker({ LONGHAUL_SHUTDOWN_GRACE_S: '20' });
     const plan = { steps: steps({ id: 'call', tool: 'test.deaf', input: { ms: 1_200 } }) };
     const { id } = await system.submit({ goal: 'finish', user: 'finish', plan });
     await started(id, 'call');
