@@ -173,7 +173,7 @@ describe("An operator at Temporal's own program", () => {
   });
 
   test('resets a run whose time was over: it has its whole time again', async () => {
-    const { id } = await submit('test.hang_once', {}, { budget: { max_duration_s: 3 } });
+    const { id } = await submit('test.hang_once', {}, { budget: { max_duration_s: 12 } });
     expect(await system.ended(id)).toMatchObject({ status: 'timed_out' });
     await resetWorkflow(id, 'FirstWorkflowTask');
     await standsAs(id, 'completed', 2);
