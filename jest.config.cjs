@@ -26,13 +26,14 @@ const project = (name, folders) => ({
 });
 
 module.exports = {
-  // Of one test, milliseconds: it is there for what hangs, so that a busy machine, on which a started worker, a killed process or a
-  // reply of 20,000 pieces takes five times as long as it should, fails nothing.
+  // Of one test, milliseconds: it is there for what hangs, so that a busy machine, on which a reply of 20,000 pieces takes five
+  // times as long as it should, fails nothing. For `real`, test/support/time-limit.ts says more.
   testTimeout: 60_000,
   projects: [
     project('unit', ['unit', 'replay']),
     {
       ...project('real', ['api', 'activities', 'contract', 'workflows', 'system']),
+      setupFilesAfterEnv: ['<rootDir>/test/support/time-limit.ts'],
       globalSetup: '<rootDir>/test/support/global-setup.ts',
       globalTeardown: '<rootDir>/test/support/global-teardown.ts',
     },

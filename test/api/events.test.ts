@@ -160,7 +160,7 @@ describe('server-sent events', () => {
     });
     expect(await asked).toBe('AbortError');
     await api.get(run.id); // answered after the look-up that was waiting
-    await eventually(() => api.readers() === 0, { within_ms: 1_000, what: 'no reader to be left' });
+    await eventually(() => api.readers() === 0, { what: 'no reader to be left' });
   });
 });
 

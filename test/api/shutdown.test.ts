@@ -1,21 +1,17 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { startApiServer, type ApiServer } from '../support/api-server';
+import { startApiServer } from '../support/api-server';
 import { eventually } from '../support/eventually';
 import { startedRun } from '../support/played-runs';
 import { gate } from '../support/runs';
 import { received, repliesIn } from '../support/raw-http';
 import { openSse, openWs } from '../support/stream-readers';
 
-let api: ApiServer;
-beforeEach(async () => {
-  api = await startApiServer({ drain_ms: 2_000 });
-});
-
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`;
 
 describe('A server that is told to stop', () => {
   test('says so at once and serves on, one reply a connection, until the time to drain is over', async () => {
+    const api = await startApiServer({ drain_ms: 10_000 });
     const idle = connect(api.port, '127.0.0.1');
     idle.write(get('/healthz'));
     await once(idle, 'data');
@@ -33,6 +29,7 @@ describe('A server that is told to stop', () => {
   });
 
   test('finishes what is under way, and closes its connection with the reply', async () => {
+    const api = await startApiServer({ finish_within_ms: 60_000 });
     const { opened, open } = gate();
     const asked = gate();
     const { findKey } = api.deps;
@@ -44,7 +41,7 @@ describe('A server that is told to stop', () => {
     const reply = api.request('/v1/runs', { body: { goal: 'a' } });
     await asked.opened;
     const stopped = api.stop();
-    await eventually(async () => (await fetch(`${api.url}/readyz`)).status === 503);
+    await expect(fetch(api.url)).rejects.toThrow(); // it has closed its door
     open();
     const { status, headers } = await reply;
     expect([status, headers.get('connection')]).toEqual([202, 'close']);
@@ -52,6 +49,7 @@ describe('A server that is told to stop', () => {
   });
 
   test('ends its streams without an end, so that readers come back, and closes WebSockets with 1001', async () => {
+    const api = await startApiServer({ finish_within_ms: 10_000 });
     const run = await startedRun(api);
     const sse = await openSse(api, `/v1/runs/${run.id}/events`);
     const ws = await openWs(api, `/ws/runs/${run.id}`);
@@ -66,11 +64,12 @@ describe('A server that is told to stop', () => {
     const patient = await startApiServer({ finish_within_ms: 600_000 });
     const silent = connect(patient.port, '127.0.0.1').on('error', () => undefined);
     await eventually(() => patient.connections() === 1, { what: 'the socket to be taken' });
-    await Promise.all([patient.stop(), api.stop()]);
+    await patient.stop();
     silent.destroy();
   });
 
   test('does not wait for a socket that is silent, one that stops in its request, or one that never reads', async () => {
+    const api = await startApiServer();
     const run = await startedRun(api);
     const mute = connect(api.port, '127.0.0.1');
     const slow = connect(api.port, '127.0.0.1');

@@ -14,7 +14,7 @@ let hurried: ApiServer;
 beforeAll(async () => {
   api = await startApiServer();
   hurried = await startApiServer({
-    settings: { stream: { auth_within_ms: 5_000, heartbeat_ms: 60_000, patience_ms: 300 } },
+    settings: { stream: { auth_within_ms: 5_000, heartbeat_ms: 60_000, patience_ms: 3_000 } },
   });
 });
 afterEach(() => eventually(() => api.readers() === 0, { what: 'all readers to have left' }));

@@ -14,7 +14,7 @@ let hurried: ApiServer;
 beforeAll(async () => {
   api = await startApiServer();
   hurried = await startApiServer({
-    settings: { stream: { auth_within_ms: 100, heartbeat_ms: 50, patience_ms: 1_000 } },
+    settings: { stream: { auth_within_ms: 100, heartbeat_ms: 1_000 } },
   });
 });
 afterEach(() => eventually(() => api.readers() === 0, { what: 'all readers to have left' }));
@@ -238,7 +238,7 @@ describe('WebSocket client that breaks the rules', () => {
     const alive = await openWs(hurried, `/ws/runs/${run.id}`);
     let pings = 0;
     alive.socket.on('ping', () => (pings += 1));
-    await eventually(() => pings > 4, { what: 'heartbeats' });
+    await eventually(() => pings > 2, { what: 'heartbeats' });
     await complete(hurried, run.id);
     expect((await alive.closed())[0]).toBe(1000);
   });
@@ -274,7 +274,7 @@ describe('WebSocket client that breaks the rules', () => {
 
 describe('server that stops', () => {
   test('says 1001 to its readers, and does not wait for those that do not answer', async () => {
-    const server = await startApiServer();
+    const server = await startApiServer({ finish_within_ms: 10_000 });
     const run = await startedRun(server);
     const ws = await openWs(server, `/ws/runs/${run.id}`);
     const mute = await openWs(server, `/ws/runs/${run.id}`);

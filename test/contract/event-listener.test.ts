@@ -76,7 +76,7 @@ describe('the listening connection', () => {
       for (let turn = 0; turn < turns; turn += 1) await new Promise(setImmediate);
       await hub.close();
       expect(hub['listener']).toMatchObject({ closed: true });
-      expect(hub.listening && turns === 0).toBe(false);
+      expect(hub.listening).toBe(false);
     }
     await eventually(async () => (await listeners()).length === 0, { what: 'the connections to be gone' });
   });
@@ -85,7 +85,7 @@ describe('the listening connection', () => {
     const wire = await openWire(new URL(test_db.url));
     const hub = await openHub(test_db, { url: wire.url });
     wire.freeze();
-    await eventually(() => hub.faults.length > 0, { within_ms: 15_000, what: 'the silence to be noticed' });
+    await eventually(() => hub.faults.length > 0, { what: 'the silence to be noticed' });
     await eventually(() => hub.listening, { what: 'it to listen again' });
     const reader = read(hub, run_id, { after: 1, head: 1 });
     await complete();

@@ -13,7 +13,7 @@ import { queueOf, TRAIL } from '../../src/workflows/messages';
 /** Runs of the tenant that floods the queue. */
 const FLOOD = 20;
 /** Longest wait for one task that already lies in the queue, milliseconds. */
-const POLL_LIMIT_MS = 10_000;
+const POLL_LIMIT_MS = 30_000;
 const WORKFLOW_TASKS = proto.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW;
 
 /** What a worker starts a run with. */

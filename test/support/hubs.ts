@@ -62,9 +62,7 @@ export function read(
       end();
     },
     until: (seq) =>
-      eventually(() => (seqs().at(-1) ?? 0) >= seq, { within_ms: 15_000, what: `event ${seq}` }).then(
-        () => undefined,
-      ),
+      eventually(() => (seqs().at(-1) ?? 0) >= seq, { what: `event ${seq}` }).then(() => undefined),
   };
 }
 

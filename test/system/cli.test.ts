@@ -57,7 +57,6 @@ test('a key is created, listed, rotated and revoked', async () => {
   expect([revoked.code, revoked.out]).toEqual([0, '']);
   await eventually(
     async () => (await statusOf(secret)) === 401 && (await statusOf(rotated.out.trim())) === 401,
-    { within_ms: 5_000 },
   );
   expect((await longhaul('keys list --tenant acme')).out).toContain('revoked');
   const again = await longhaul(`keys rotate ${key!.id}`);

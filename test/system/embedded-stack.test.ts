@@ -24,6 +24,8 @@ import { waitFor } from '../../src/dev/wait';
 const ROOT = join(__dirname, '..', '..');
 const isRoot = process.geteuid?.() === 0;
 const log = () => undefined;
+/** Longest wait for a process to be there, or to be gone, milliseconds. */
+const WITHIN_MS = 60_000;
 let home: string;
 let starters: ChildProcess[];
 
@@ -37,7 +39,7 @@ afterEach(async () => {
   // Every process of a stack names its home or is in its notes; a passed test has left none.
   for (const { pid, command } of listProcesses()) {
     const mark = command.includes(home) ? markOf(pid) : undefined;
-    if (mark) await endProcess(mark, [{ signal: 'SIGKILL', wait_ms: 5_000 }]);
+    if (mark) await endProcess(mark, [{ signal: 'SIGKILL', wait_ms: WITHIN_MS }]);
   }
   rmSync(home, { recursive: true, force: true });
 });
@@ -141,7 +143,7 @@ describe('embedded Postgres', () => {
 
   test('starts although a dead server left its pid file and the number belongs to another program now', async () => {
     const first = await start();
-    await endProcess(markOf(first.pid)!, [{ signal: 'SIGKILL', wait_ms: 5_000 }]);
+    await endProcess(markOf(first.pid)!, [{ signal: 'SIGKILL', wait_ms: WITHIN_MS }]);
     const bystander = spawn(process.execPath, ['-e', 'setInterval(() => {}, 60000)'], { stdio: 'ignore' });
     starters.push(bystander);
     const file = join(home, 'postgres', 'data', 'postmaster.pid');
@@ -157,10 +159,9 @@ describe('embedded Postgres', () => {
   test('starts again after the starter was killed while it made the cluster', async () => {
     const code = POSTGRES.replace('const log', '');
     const { process: starter } = await startElsewhere(`say({}); ${code}`);
-    await waitFor(
-      () => listProcesses().some(({ command }) => command.includes(home) && command.includes('initdb')),
-      { limit_ms: 10_000, every_ms: 1 },
-    );
+    const isMaking = () =>
+      listProcesses().some(({ command }) => command.includes(home) && command.includes('initdb'));
+    expect(await waitFor(isMaking, { limit_ms: WITHIN_MS, every_ms: 1 })).toBe(true);
     await killHard(starter);
     const server = await start();
     expect(await ask(server.url, 'select 1 as answer')).toBe(1);
@@ -245,10 +246,10 @@ describe('development stack', () => {
 
     const worker = childMark('worker');
     process.kill(worker.pid, 'SIGKILL');
-    await waitFor(() => !isRunning(worker), { limit_ms: 5_000 });
+    expect(await waitFor(() => !isRunning(worker), { limit_ms: WITHIN_MS })).toBe(true);
     const next = await waitFor(
       () => lines.some((line) => line.startsWith('worker ended')) && readNext(worker.pid),
-      { limit_ms: 10_000 },
+      { limit_ms: WITHIN_MS },
     );
     expect(next).toBeDefined();
 
@@ -303,7 +304,7 @@ describe('development stack', () => {
     for (const pid of lines.flatMap((line) => /: started, .*pid (\d+)$/.exec(line)?.[1] ?? []))
       process.kill(Number(pid), 'SIGKILL');
     const repaired = () => lines.filter((line) => /: started, /.test(line)).length === 4;
-    expect(await waitFor(repaired, { limit_ms: 20_000 })).toBe(true);
+    expect(await waitFor(repaired, { limit_ms: WITHIN_MS })).toBe(true);
     const ports = lines.flatMap((line) => /^(\w+): started, port (\d+)/.exec(line)?.slice(1).join(' ') ?? []);
     expect(new Set(ports).size).toBe(2);
     await stack.stop();

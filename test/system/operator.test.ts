@@ -39,7 +39,7 @@ describe("An operator at Temporal's own program", () => {
     return { id, user };
   }
   const until = (run_id: string, what: string, is: (run: Run) => boolean) =>
-    eventually(async () => (await system.get(run_id).then(is)) || undefined, { within_ms: 30_000, what });
+    eventually(async () => (await system.get(run_id).then(is)) || undefined, { what });
   const standsAs = (run_id: string, status: Run['status'], attempt: number) =>
     until(
       run_id,
@@ -173,7 +173,7 @@ describe("An operator at Temporal's own program", () => {
   });
 
   test('resets a run whose time was over: it has its whole time again', async () => {
-    const { id } = await submit('test.hang_once', {}, { budget: { max_duration_s: 3 } });
+    const { id } = await submit('test.hang_once', {}, { budget: { max_duration_s: 12 } });
     expect(await system.ended(id)).toMatchObject({ status: 'timed_out' });
     await resetWorkflow(id, 'FirstWorkflowTask');
     await standsAs(id, 'completed', 2);

@@ -16,6 +16,8 @@ const READERS_OF_A_RUN = 2;
 const CLIENTS = 3;
 /** Two restarts under load on a busy machine, milliseconds. */
 const WITHIN_MS = 150_000;
+/** The whole test, in which several such waits may follow each other, milliseconds. */
+const TEST_WITHIN_MS = 2 * WITHIN_MS;
 /** Bytes that a reader's connection carries before it breaks. */
 const LEAST_BYTES = 100;
 const MOST_BYTES = 12_000;
@@ -38,7 +40,7 @@ let brokenDoor: TcpProxy;
 const random = seeded(SEED);
 
 beforeAll(async () => {
-  system = await startSystem({ settings: { LONGHAUL_DRAIN_S: '2' } });
+  system = await startSystem({ settings: { LONGHAUL_DRAIN_S: '5' } });
   second = await system.startApi();
   balancer = await startBalancer([system.api.port, second.port]);
   const port = () => balancer.next();
@@ -134,46 +136,53 @@ async function restart(program: ApiProgram): Promise<ApiProgram> {
   return next;
 }
 
-test('two API processes are restarted one after the other under load: nothing is lost, doubled or refused for good', async () => {
-  const taken: { key: string; id: string; attempts: Attempt[] }[] = [];
-  const journeys: Promise<{ run_id: string; numbers: number[]; legs: number }>[] = [];
-  let restarting = true;
-  const client = async () => {
-    while (restarting || taken.length < RUNS) {
-      const key = `rolling-${randomUUID()}`;
-      const { id, attempts } = await submit(key);
-      taken.push({ key, id, attempts });
-      for (let i = 0; i < READERS_OF_A_RUN; i += 1)
-        journeys.push(journey(id).then((read) => ({ run_id: id, ...read })));
-      // The next one when this run is well under way, so that the load is steady.
-      await eventually(async () => (await eventsSoFar(id)) > 10, { within_ms: 30_000, what: `run ${id}` });
-    }
-  };
-  const load = Promise.all(Array.from({ length: CLIENTS }, client));
-  await eventually(() => taken.length >= CLIENTS, { what: 'the load to begin' });
-  second = await restart(second);
-  system.api = await restart(system.api);
-  restarting = false;
-  await load;
+test(
+  'two API processes are restarted one after the other under load: nothing is lost, doubled or refused for good',
+  async () => {
+    const taken: { key: string; id: string; attempts: Attempt[] }[] = [];
+    const journeys: Promise<{ run_id: string; numbers: number[]; legs: number }>[] = [];
+    let restarting = true;
+    const client = async () => {
+      while (restarting || taken.length < RUNS) {
+        const key = `rolling-${randomUUID()}`;
+        const { id, attempts } = await submit(key);
+        taken.push({ key, id, attempts });
+        for (let i = 0; i < READERS_OF_A_RUN; i += 1)
+          journeys.push(journey(id).then((read) => ({ run_id: id, ...read })));
+        // The next one when this run is well under way, so that the load is steady.
+        await eventually(async () => (await eventsSoFar(id)) > 10, {
+          within_ms: WITHIN_MS,
+          what: `run ${id}`,
+        });
+      }
+    };
+    const load = Promise.all(Array.from({ length: CLIENTS }, client));
+    await eventually(() => taken.length >= CLIENTS, { what: 'the load to begin' });
+    second = await restart(second);
+    system.api = await restart(system.api);
+    restarting = false;
+    await load;
 
-  const outcomes = new Set(taken.flatMap(({ attempts }) => attempts.map(({ status }) => status)));
-  expect([...outcomes].filter((status) => status !== 202 && status !== 503)).toEqual([]);
-  const rows = await system.database.db.query<{ id: string; goal: string }>('select id, goal from runs');
-  expect(rows.map(({ id, goal }) => `${goal} ${id}`).sort()).toEqual(
-    taken.map(({ key, id }) => `${key} ${id}`).sort(),
-  );
-  const read = await Promise.all(journeys);
-  expect(read).toHaveLength(taken.length * READERS_OF_A_RUN);
-  for (const { run_id, numbers } of read) {
-    const { status, last_seq } = await system.get(run_id);
-    expect({ status, numbers }).toEqual({
-      status: 'completed',
-      numbers: Array.from({ length: last_seq }, (_, i) => i + 1),
-    });
-  }
-  const legs = read.reduce((sum, journey) => sum + journey.legs, 0);
-  expect(legs).toBeGreaterThan(2 * read.length);
-});
+    const outcomes = new Set(taken.flatMap(({ attempts }) => attempts.map(({ status }) => status)));
+    expect([...outcomes].filter((status) => status !== 202 && status !== 503)).toEqual([]);
+    const rows = await system.database.db.query<{ id: string; goal: string }>('select id, goal from runs');
+    expect(rows.map(({ id, goal }) => `${goal} ${id}`).sort()).toEqual(
+      taken.map(({ key, id }) => `${key} ${id}`).sort(),
+    );
+    const read = await Promise.all(journeys);
+    expect(read).toHaveLength(taken.length * READERS_OF_A_RUN);
+    for (const { run_id, numbers } of read) {
+      const { status, last_seq } = await system.get(run_id);
+      expect({ status, numbers }).toEqual({
+        status: 'completed',
+        numbers: Array.from({ length: last_seq }, (_, i) => i + 1),
+      });
+    }
+    const legs = read.reduce((sum, journey) => sum + journey.legs, 0);
+    expect(legs).toBeGreaterThan(2 * read.length);
+  },
+  TEST_WITHIN_MS,
+);
 
 async function eventsSoFar(run_id: string): Promise<number> {
   const [row] = await system.database.db.query<{ n: number }>(

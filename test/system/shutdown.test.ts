@@ -32,7 +32,10 @@ const todosOf = async (user: string) => {
 
 describe('A worker that is told to stop during a tool call', () => {
   test('lets it finish within the grace, and the next worker goes on from there', async () => {
-    const plan = { steps: steps({ id: 'call', tool: 'test.deaf', input: { ms: 1_200 } }) };
+    await system.worker.stop();
+    system.worker = await system.startWorker({ LONGHAUL_SHUTDOWN_GRACE_S: '20' });
+    // More than the second that a tool has after the grace is over.
+    const plan = { steps: steps({ id: 'call', tool: 'test.deaf', input: { ms: 3_000 } }) };
     const { id } = await system.submit({ goal: 'finish', user: 'finish', plan });
     await started(id, 'call');
     await system.worker.stop();

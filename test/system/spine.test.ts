@@ -129,17 +129,11 @@ describe('Longhaul, with API and worker as processes of their own', () => {
   });
 
   test('runs independent steps at the same time', async () => {
-    const wait = (id: string, needs?: string[]): Step => ({
-      id,
-      tool: 'test.wait',
-      input: { ms: 400 },
-      ...(needs && { needs }),
-    });
-    const run = await system.submit({
-      goal: 'wait',
-      plan: { steps: [wait('a'), wait('b'), wait('c', ['a', 'b'])] },
-    });
-    await system.ended(run.id);
+    // Each waits for the other.
+    const meet = (id: string): Step => ({ id, tool: 'test.meet', input: { place: 'here', count: 2 } });
+    const after: Step = { id: 'c', tool: 'test.wait', input: { ms: 1 }, needs: ['a', 'b'] };
+    const run = await system.submit({ goal: 'meet', plan: { steps: [meet('a'), meet('b'), after] } });
+    expect(await system.ended(run.id)).toMatchObject({ status: 'completed' });
     const events = await system.events(run.id);
     const at = (type: string, id: string) =>
       events.find((event) => event.type === type && event.step_id === id)!.seq;

@@ -102,18 +102,40 @@ describe('Telemetry', () => {
   });
 
   test('counts what runs did, and tells what the SDK counts', async () => {
-    const worker = await workerMetrics();
-    expect(worker).toMatch(/^step_executions_total\{tool="test.wait",status="completed"\} 1$/m);
-    expect(worker).toMatch(/^step_executions_total\{tool="test.flaky",status="retrying"\} 1$/m);
-    expect(worker).toMatch(/^run_status_total\{status="completed"\} 1$/m);
-    expect(worker).toMatch(/^run_status_total\{status="failed"\} 2$/m);
-    expect(worker).toMatch(/^run_duration_seconds_count\{status="completed"\} 1$/m);
-    expect(worker).toMatch(/^run_phase_duration_seconds_count\{phase="executing"\} 2$/m);
-    expect(worker).toMatch(/^plan_latency_seconds_count 2$/m);
-    expect(worker).toMatch(/^temporal_worker_task_slots_available\{.*\} \d+$/m);
+    const counters = {
+      'step_executions_total{tool="test.wait",status="completed"}': 1,
+      'step_executions_total{tool="test.flaky",status="retrying"}': 1,
+      'run_status_total{status="completed"}': 1,
+      'run_status_total{status="failed"}': 1,
+      'run_duration_seconds_count{status="completed"}': 1,
+      'run_phase_duration_seconds_count{phase="executing"}': 2,
+      plan_latency_seconds_count: 2,
+      'run_status_total{status="queued"}': 2,
+      'http_requests_total{method="POST",route="/v1/runs",status="202"}': 2,
+    };
+    const count = async () => {
+      const lines = `${await workerMetrics()}\n${await apiMetrics()}`.split('\n');
+      const valueOf = (counter: string) =>
+        Number(lines.find((line) => line.startsWith(`${counter} `))?.slice(counter.length) ?? 0);
+      return Object.keys(counters).map((counter) => [counter, valueOf(counter)] as const);
+    };
+    const before = new Map(await count());
+    const wait = { id: 'wait', tool: 'test.wait', input: { ms: 1 } };
+    const flaky = { id: 'flaky', tool: 'test.flaky', input: { times: 1 } };
+    const bad = { id: 'bad', tool: 'calculator', input: { expression: '1/0' }, needs: ['flaky'] };
+    for (const steps of [[wait], [flaky, bad]]) {
+      const { id } = await system.submit({ goal: 'count', plan: { steps } });
+      await system.ended(id);
+      // The line and the counters tell of the same commit, one right after the other.
+      await eventually(() =>
+        ['run.completed', 'run.failed'].some((event) => logs.worker.having({ run_id: id, event }).length > 0),
+      );
+    }
+    const grown = (await count()).map(([counter, value]) => [counter, value - before.get(counter)!]);
+    expect(Object.fromEntries(grown)).toEqual(counters);
+
+    expect(await workerMetrics()).toMatch(/^temporal_worker_task_slots_available\{.*\} \d+$/m);
     const api = await apiMetrics();
-    expect(api).toMatch(/^run_status_total\{status="queued"\} 3$/m);
-    expect(api).toMatch(/^http_requests_total\{method="POST",route="\/v1\/runs",status="202"\} 3$/m);
     expect(api).toMatch(/^queue_age_seconds 0$/m);
     expect(api).toMatch(/^db_pool_connections\{state="idle"\} \d+$/m);
   });

@@ -55,7 +55,7 @@ describe('A run with a step that only a person can say something of', () => {
   });
 
   test('is not ended by its deadline while it waits, and has the time back that it waited', async () => {
-    const run = await stage.begin({ ...drafted(step('ask', SLOW)), ...asking }, { deadline_in_ms: 3_000 });
+    const run = await stage.begin({ ...drafted(step('ask', SLOW)), ...asking }, { deadline_in_ms: 10_000 });
     await eventually(() => Promise.resolve(count('readWishes') === 1));
     await eventually(async () => {
       const { events = [] } = await run.fetchHistory();

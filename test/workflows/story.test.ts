@@ -2,6 +2,7 @@ import { ApplicationFailure, CancelledFailure } from '@temporalio/client';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StepRef } from '../../src/db/steps';
 import { eventually } from '../support/eventually';
+import { gate } from '../support/runs';
 import { Stage, closing, completed, drafted, ends, instant, quiet, step, wishes } from '../support/story';
 
 describe('The story of a run', () => {
@@ -219,7 +220,7 @@ describe('The story of a run', () => {
       {
         ...drafted(step('long', { lane: 'tools', timeout_s: 60 })),
         useTool: () => sleep(60_000, undefined, { ref: false }),
-        readWishes: () => wishes((asked += 1) === 1 ? { deadline_at_ms: Date.now() + 500 } : {}),
+        readWishes: () => wishes((asked += 1) === 1 ? { deadline_at_ms: Date.now() + 5_000 } : {}),
         endRun: ends,
       },
       { deadline_in_ms: -60_000 },
@@ -289,13 +290,16 @@ describe('The story of a run', () => {
   test('keeps as many steps in flight as its rules allow', async () => {
     let running = 0;
     let most = 0;
+    const three = gate();
     const run = await stage.begin(
       {
         ...drafted(...Array.from({ length: 12 }, (_, i) => step(`s${i}`, { lane: 'tools' }))),
         useTool: async (ref: StepRef) => {
           running += 1;
           most = Math.max(most, running);
-          await sleep(20);
+          if (running === 3) three.open();
+          await three.opened; // however long it takes until as many as may are there
+          await sleep(20); // and one too many has time to come
           running -= 1;
           return completed(ref);
         },

@@ -89,7 +89,7 @@ describe('The log', () => {
     const began = performance.now();
     written(() => log.info(text));
     // Not a matter of speed: the square of the length would take minutes.
-    expect(performance.now() - began).toBeLessThan(5_000);
+    expect(performance.now() - began).toBeLessThan(30_000);
   });
 
   test('tells of an error what it says itself, and of a failure only its kind', () => {
