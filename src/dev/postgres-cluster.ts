@@ -17,6 +17,7 @@ import { freePort, isFree } from './ports';
 import { clearStalePid, readPostmaster, type Postmaster } from './postmaster';
 import type { PostgresBinaries } from './postgres-binaries';
 import type { PostgresPlace } from './postgres-place';
+import { endProcess, listProcesses, markOf, type ProcessMark } from './processes';
 import { waitFor } from './wait';
 
 /** Name of the superuser and of the database. */
@@ -26,6 +27,8 @@ export const POSTGRES_NAME = 'longhaul';
 const START_LIMIT_MS = 60_000;
 /** Another program may take the port between the look and the start. */
 const PORT_TRIES = 5;
+/** A process that was killed is gone within this, milliseconds. */
+const KILLED_WITHIN_MS = 10_000;
 
 /** Laptop settings. Commits stay durable: what the stack promises must also hold in development. */
 const SETTINGS: Readonly<Record<string, string>> = {
@@ -54,9 +57,7 @@ export async function initialise(cluster: Cluster, password: string): Promise<vo
   const { place, binaries, env, log } = cluster;
   if (existsSync(join(place.cluster, 'PG_VERSION'))) return;
   log(`Postgres: making a new cluster in ${place.cluster}`);
-  for (const name of readdirSync(place.folder)) {
-    if (name.startsWith('draft-')) rmSync(join(place.folder, name), { recursive: true, force: true });
-  }
+  await clearDrafts(place.folder);
   const draft = join(place.folder, `draft-${randomBytes(4).toString('hex')}`);
   const passwordFile = `${draft}-password`;
   writeFileSync(passwordFile, password, { mode: 0o600 });
@@ -83,6 +84,24 @@ export async function initialise(cluster: Cluster, password: string): Promise<vo
   } finally {
     rmSync(passwordFile, { force: true });
   }
+}
+
+/** Removes what an earlier start that was killed had begun. Its `initdb` goes on without it, and would write into what is being removed. */
+async function clearDrafts(folder: string): Promise<void> {
+  for (const name of readdirSync(folder)) {
+    if (!name.startsWith('draft-')) continue;
+    const draft = join(folder, name);
+    // Again, because what was just ended may have begun another one.
+    for (let left = usersOf(draft); left.length > 0; left = usersOf(draft)) {
+      for (const mark of left) await endProcess(mark, [{ signal: 'SIGKILL', wait_ms: KILLED_WITHIN_MS }]);
+    }
+    rmSync(draft, { recursive: true, force: true });
+  }
+}
+
+/** Processes that were started with a name in their command. */
+function usersOf(name: string): ProcessMark[] {
+  return listProcesses().flatMap(({ pid, command }) => (command.includes(name) ? (markOf(pid) ?? []) : []));
 }
 
 /**
