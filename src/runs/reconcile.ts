@@ -1,6 +1,5 @@
 import { Client, type ClientConfig } from 'pg';
 import type { Database } from '../db/database';
-import { databaseTime } from '../db/database-now';
 import { ClosedRuns } from './closed-runs';
 import type { ClosedWorkflows } from './closed-workflows';
 import type { RunWaker } from './run-workflows';
@@ -69,7 +68,7 @@ export class Reconciler {
     await this.repeatWishes();
     // The first look clears as well: a process that never lives for a minute must not leave them for ever.
     if (this.looks % CLEAR_EVERY === 1) await this.clearExpired();
-    if (this.looks % CLOSED_EVERY === 1) await this.closed.look(await databaseTime(this.deps.db));
+    if (this.looks % CLOSED_EVERY === 1) await this.closed.look(performance.now());
   }
 
   private async isElected(): Promise<boolean> {
