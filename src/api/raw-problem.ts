@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { Refusal } from '../contracts/refusal';
 import { newId } from '../db/new-id';
 import type { ApiSettings } from './deps';
+import { isUnderWay, type Replies } from './in-turn';
 import { endGently, leaveRest } from './linger';
 import { problemOf } from './problem';
 import { shownPath } from './request-fault';
@@ -37,15 +38,17 @@ export function refuseRequest(
 }
 
 /** Bytes that are no HTTP request never reach Express; their sender is told as everybody else is. */
-export function refuseBadBytes(server: Server, { public_url }: Pick<ApiSettings, 'public_url'>): void {
-  const replies = new WeakMap<Duplex, ServerResponse>();
-  server.on('request', (req, res) => replies.set(req.socket, res));
+export function refuseBadBytes(
+  server: Server,
+  { public_url }: Pick<ApiSettings, 'public_url'>,
+  replies: Replies,
+): void {
   server.on('clientError', (error: Error & { code?: string }, socket) => {
     if (error.code === 'ECONNRESET') return void socket.destroy();
-    const reply = replies.get(socket);
+    const reply = replies.on(socket);
     // It is about to be closed: its last reply was given.
     if (!socket.writable || (reply?.writableEnded && !reply.shouldKeepAlive)) return;
-    if (reply !== undefined && !reply.writableFinished) {
+    if (isUnderWay(reply)) {
       // In the middle of another reply a problem document would be taken for a part of it.
       if (reply.headersSent) return void socket.destroy();
       // The bad bytes came after a whole request: that one is answered, and nothing more.

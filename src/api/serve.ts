@@ -6,6 +6,7 @@ import { createApp } from './app';
 import { limitConnections } from './connections';
 import type { ApiDeps } from './deps';
 import { messagesOf } from './http-messages';
+import { serveInTurn } from './in-turn';
 import { refuseBadBytes, refuseRequest } from './raw-problem';
 import { requestFault } from './request-fault';
 import { MAX_HEADER_BYTES, MAX_HEADERS, type SocketLimits } from './socket-limits';
@@ -49,29 +50,25 @@ export async function serve(
   const server = createLimited(app, limits);
   const isProxy = app.get('trust proxy fn') as (address: string, hop: number) => boolean;
   const connections = limitConnections(server, { limits, isProxy: (address) => isProxy(address, 0), log });
-  refuseBadBytes(server, settings);
-  const latest = new WeakMap<Socket, ServerResponse>();
   const take = (req: IncomingMessage, res: ServerResponse) => {
-    // Nothing is taken from a connection after the request whose reply closes it (RFC 9112 §9.6), though it came with it.
-    if (latest.get(req.socket)?.shouldKeepAlive === false) return;
-    latest.set(req.socket, res);
     if (stopping.signal.aborted) res.shouldKeepAlive = false;
     const fault = requestFault(req);
     if (fault === null) return void app(req, res);
     const request_id = refuseRequest(req, res, fault, { public_url });
     log.info({ request_id, code: fault.code }, 'A request was refused.');
   };
-  server.on('request', take);
+  const replies = serveInTurn(server, take, deps.context.bind);
+  refuseBadBytes(server, settings, replies);
   // Who reads the body asks for it; what else is expected is refused.
   for (const event of ['checkContinue', 'checkExpectation'])
     server.on(event, (req, res) => server.emit('request', req, res));
   stopping.signal.addEventListener('abort', () => {
     for (const socket of connections) {
-      const res = latest.get(socket);
-      if (res?.headersSent === false) res.shouldKeepAlive = false;
+      const reply = replies.on(socket);
+      if (reply?.headersSent === false) reply.shouldKeepAlive = false;
     }
   });
-  const sockets = attachWebSocket(server, deps);
+  const sockets = attachWebSocket(server, deps, replies);
   await listening(server, host, port);
   return {
     address: server.address() as AddressInfo,

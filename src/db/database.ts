@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { Pool, type PoolClient, type PoolConfig, type QueryConfig } from 'pg';
+import { Pool, type PoolClient, type PoolConfig, type QueryConfig, type QueryResult } from 'pg';
 import type { CommittedFacts } from '../contracts/fact';
 import type { Transaction, Tx } from './tx';
 import { Unavailable, isConnectionFault } from './unavailable';
@@ -149,33 +149,38 @@ export function connectionOptions(url: string, name: string): PoolConfig {
 /**
  * Statements go to the server as they come, without waiting for the answers of those before them (`pipeline`). So the beginning of a
  * transaction, and its end where its last statement is known to be that, cost no round trip of their own. Where a statement fails those
- * behind it are refused, the commit among them; only where the beginning itself is cancelled, which takes an operator and the very
- * microsecond, each of those already sent stands alone.
+ * behind it are refused, and the commit undoes all of them; only where the beginning itself is cancelled, which takes an operator and the
+ * very microsecond, each of those already sent stands alone.
  * @param work gets a function that commits; a transaction that it has not committed is committed once it resolves
+ * @throws Error where `work` resolved though a statement had failed: to a commit, Postgres then answers that it has undone everything
  */
 async function inTransaction<T>(
   client: PoolClient,
   lose: Lose,
   begin: string,
-  work: (commit: () => Promise<unknown>) => Promise<T>,
+  work: (commit: () => Promise<void>) => Promise<T>,
 ): Promise<T> {
   const begun = client.query(begin);
   begun.catch(() => undefined); // told below
-  let committed: Promise<unknown> | undefined;
-  const commit = () => (committed ??= client.query('commit'));
+  let closed: Promise<QueryResult> | undefined;
+  const commit = async () => {
+    const { command } = await (closed ??= client.query('commit'));
+    if (command !== 'COMMIT')
+      throw new Error('A statement failed, so the transaction was undone as a whole.');
+  };
   try {
     const result = await work(commit);
     await Promise.all([begun, commit()]);
     return result;
   } catch (error) {
     // After a commit there is nothing to be rolled back: one that comes behind a failed statement rolls back itself.
-    await (committed ?? client.query('rollback')).catch(lose);
+    await (closed ?? client.query('rollback')).catch(lose);
     throw error;
   }
 }
 
 /** Sends a statement and the commit together. @returns its rows, once they are committed */
-function closing(query: Tx['query'], commit: () => Promise<unknown>): Tx['query'] {
+function closing(query: Tx['query'], commit: () => Promise<void>): Tx['query'] {
   return async <Row extends object>(text: string, values?: unknown[]) => {
     const [rows] = await Promise.all([query<Row>(text, values), commit()]);
     return rows;

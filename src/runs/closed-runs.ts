@@ -5,18 +5,28 @@ import type { ClosedWorkflows } from './closed-workflows';
 import { endRun } from './end-run';
 import { inExecution } from './reopen';
 
-/** How far a look reaches back beyond the one before it, milliseconds: Temporal's list lags behind, and clocks differ. */
-const OVERLAP_MS = 60_000;
+/** How late Temporal's list may name a workflow that was closed, milliseconds: so much later one may come that was closed before others. */
+const LISTED_WITHIN_MS = 60_000;
+/** How far the clock of the database, which says how old a run is, may be ahead of Temporal's, milliseconds. */
+const CLOCKS_DIFFER_MS = 24 * 3_600_000;
 /** Runs that are ended at once. */
 const TOGETHER = 10;
 
+/** The newest workflow that was found. */
+interface Newest {
+  /** By the clock of Temporal. */
+  closed_at: Date;
+  /** When a look found it, in milliseconds of this process. */
+  found_ms: number;
+}
+
 /**
  * Ends runs whose workflows were closed from outside: an operator has terminated them, so no activity will ever say how they end. Each look
- * asks what was closed since the one before, so that it costs the same however many runs have ended; the first one asks since the
- * oldest run that is open.
+ * asks for what was closed since the newest that those before it have found, so that it costs the same however many runs have ended, and
+ * Temporal's clock is compared with itself alone. Where none was found yet, it asks since the oldest run that is open.
  */
 export class ClosedRuns {
-  private since: Date | null = null;
+  private newest: Newest | null = null;
 
   constructor(
     private readonly db: Database,
@@ -26,24 +36,40 @@ export class ClosedRuns {
 
   /** Has the next look be a first one: another process may have looked since. */
   forget(): void {
-    this.since = null;
+    this.newest = null;
   }
 
   /**
-   * @param now by the clock of the database, which is nearer to that of Temporal than the clock of a process may be
+   * @param now_ms milliseconds of this process, from whenever on
    * @throws when Temporal or Postgres is away; the next look then reaches back as far as this one
    */
-  async look(now: Date): Promise<void> {
-    const since = this.since ?? (await oldestOpenRun(this.db)) ?? now;
+  async look(now_ms: number): Promise<void> {
+    const since = await this.since(now_ms);
+    if (since === null) return;
+    let { newest } = this;
     let whole = true;
-    for await (const ids of this.closed.since(since)) {
+    for await (const page of this.closed.since(since)) {
+      for (const { closed_at } of page) {
+        if (newest === null || closed_at > newest.closed_at) newest = { closed_at, found_ms: now_ms };
+      }
+      const ids = page.map(({ run_id }) => run_id);
       const open = await openRunsOf(this.db, ids);
       for (let at = 0; at < open.length; at += TOGETHER) {
         const ended = await Promise.all(open.slice(at, at + TOGETHER).map((run_id) => this.tryToEnd(run_id)));
         whole &&= ended.every(Boolean);
       }
     }
-    if (whole) this.since = new Date(now.getTime() - OVERLAP_MS);
+    if (whole) this.newest = newest;
+  }
+
+  /** @returns null where no run is open that could be ended */
+  private async since(now_ms: number): Promise<Date | null> {
+    if (this.newest !== null) {
+      const { closed_at, found_ms } = this.newest;
+      return now_ms - found_ms > LISTED_WITHIN_MS ? closed_at : earlier(closed_at, LISTED_WITHIN_MS);
+    }
+    const oldest = await oldestOpenRun(this.db);
+    return oldest && earlier(oldest, CLOCKS_DIFFER_MS);
   }
 
   private async tryToEnd(run_id: string): Promise<boolean> {
@@ -69,4 +95,8 @@ export class ClosedRuns {
       throw error;
     }
   }
+}
+
+function earlier(time: Date, by_ms: number): Date {
+  return new Date(time.getTime() - by_ms);
 }

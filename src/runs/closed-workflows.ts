@@ -1,4 +1,5 @@
 import { Client, WorkflowNotFoundError, type ClientOptions } from '@temporalio/client';
+import { tsToMs } from '@temporalio/common/lib/time';
 import { RUN_WORKFLOW, queueOf } from '../workflows/messages';
 
 /** Longest wait for Temporal, milliseconds. What it does not say in that time is asked again later. */
@@ -7,6 +8,13 @@ const CALL_TIMEOUT_MS = 2_000;
 const PAGE = 200;
 /** How a workflow closes when others than itself close it. */
 const FROM_OUTSIDE = ['TERMINATED', 'TIMED_OUT', 'CANCELLED'];
+
+/** A workflow that was closed from outside, as the list shows it. */
+export interface ListedWorkflow {
+  run_id: string;
+  /** By the clock of Temporal. */
+  closed_at: Date;
+}
 
 /** A workflow that was closed from outside. */
 export interface ClosedWorkflow {
@@ -18,8 +26,8 @@ export interface ClosedWorkflow {
 
 /** What Temporal says of workflows that were closed from outside: terminated, canceled, or timed out. */
 export interface ClosedWorkflows {
-  /** Ids of runs that had one closed after `since`, in pages. @throws when Temporal does not answer in time */
-  since(since: Date): AsyncIterable<string[]>;
+  /** Those that were closed after `since`, by the clock of Temporal, in pages. @throws when Temporal does not answer in time */
+  since(since: Date): AsyncIterable<ListedWorkflow[]>;
   /** The newest workflow of a run, where it was closed from outside; null where it is open, closed by itself, or unknown. @throws as `since` */
   newestOf(run_id: string): Promise<ClosedWorkflow | null>;
 }
@@ -44,7 +52,10 @@ export function createClosedWorkflows(
       do {
         const request = { namespace, query, pageSize: PAGE, ...(nextPageToken && { nextPageToken }) };
         const page = await inTime(() => client.workflowService.listWorkflowExecutions(request));
-        yield page.executions.flatMap(({ execution }) => execution?.workflowId ?? []);
+        yield page.executions.map(({ execution, closeTime }) => ({
+          run_id: execution!.workflowId!,
+          closed_at: new Date(tsToMs(closeTime)),
+        }));
         nextPageToken = page.nextPageToken;
       } while (nextPageToken.length > 0);
     },

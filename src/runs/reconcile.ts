@@ -1,6 +1,5 @@
 import { Client, type ClientConfig } from 'pg';
 import type { Database } from '../db/database';
-import { databaseTime } from '../db/database-now';
 import { ClosedRuns } from './closed-runs';
 import type { ClosedWorkflows } from './closed-workflows';
 import type { RunWaker } from './run-workflows';
@@ -17,7 +16,10 @@ const LONGEST_PAUSE = '1 minute';
 const CLOSED_EVERY = 5;
 /** Looks between two clearings of expired idempotency keys and tickets. */
 const CLEAR_EVERY = 60;
+/** Rows that one statement clears. */
 const CLEARED_AT_ONCE = 1_000;
+/** Such statements for one table in one look, at most: where more has expired, the next look goes on. */
+const CLEARED_TIMES = 10;
 /** Days after which what a key has spent on one of them is forgotten: a call that began before midnight is long over. */
 const SPENDING_KEPT_DAYS = 7;
 /** Key of the advisory lock that the elected process holds. */
@@ -39,6 +41,8 @@ export interface ReconcilerDeps {
 export class Reconciler {
   private leader: Client | null = null;
   private looks = 0;
+  /** The last clearing did not come to the end of what has expired. */
+  private expired_left = false;
   private stopped = false;
   private timer: NodeJS.Timeout | undefined;
   private looking: Promise<void> = Promise.resolve();
@@ -68,8 +72,8 @@ export class Reconciler {
     this.looks += 1;
     await this.repeatWishes();
     // The first look clears as well: a process that never lives for a minute must not leave them for ever.
-    if (this.looks % CLEAR_EVERY === 1) await this.clearExpired();
-    if (this.looks % CLOSED_EVERY === 1) await this.closed.look(await databaseTime(this.deps.db));
+    if (this.looks % CLEAR_EVERY === 1 || this.expired_left) await this.clearExpired();
+    if (this.looks % CLOSED_EVERY === 1) await this.closed.look(performance.now());
   }
 
   private async isElected(): Promise<boolean> {
@@ -123,16 +127,24 @@ export class Reconciler {
 
   private async clearExpired(): Promise<void> {
     await this.deps.db.query(
-      `delete from idempotency_keys where (tenant, route, key) in
-         (select tenant, route, key from idempotency_keys where expires_at < now() limit $1)`,
-      [CLEARED_AT_ONCE],
-    );
-    await this.deps.db.query(
       `delete from key_spending where day < (now() at time zone 'utc')::date - ${SPENDING_KEPT_DAYS}`,
     );
-    await this.deps.db.query(
-      `delete from stream_tickets where hash in (select hash from stream_tickets where expires_at < now() limit $1)`,
-      [CLEARED_AT_ONCE],
-    );
+    const cleared = [
+      await this.clear('idempotency_keys', 'tenant, route, key'),
+      await this.clear('stream_tickets', 'hash'),
+    ];
+    this.expired_left = cleared.includes('some');
+  }
+
+  /** @param key columns of its primary key. @returns whether all were cleared that had expired */
+  private async clear(table: string, key: string): Promise<'all' | 'some'> {
+    for (let times = 0; times < CLEARED_TIMES && !this.stopped; times += 1) {
+      const cleared = await this.deps.db.query(
+        `delete from ${table} where (${key}) in (select ${key} from ${table} where expires_at < now() limit $1) returning 1`,
+        [CLEARED_AT_ONCE],
+      );
+      if (cleared.length < CLEARED_AT_ONCE) return 'all';
+    }
+    return 'some';
   }
 }

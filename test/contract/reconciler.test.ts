@@ -208,4 +208,22 @@ describe('the reconciler', () => {
     await eventually(() => isWoken(next, others));
     expect(isWoken(next)).toBe(false);
   });
+
+  test.each(['idempotency_keys', 'stream_tickets'])(
+    'forgets %s that expired as fast as they are made',
+    async (table) => {
+      const run_id = await newRun(test_db.db);
+      const { id } = await createApiKey(test_db.db, 'tenant', 'key');
+      const rows = {
+        idempotency_keys: `(tenant, route, key, body_hash, run_id, expires_at) select 'tenant', '${run_id}', n::text, '\\x00', '${run_id}'`,
+        stream_tickets: `(tenant, hash, key_id, expires_at) select 'tenant', sha256(n::text::bytea), '${id}'`,
+      }[table];
+      await test_db.owner.query(
+        `insert into ${table} ${rows}, now() - interval '1 minute' from generate_series(1, 12000) n`,
+      );
+      begin();
+      const left = () => test_db.owner.query(`select 1 from ${table}`);
+      await eventually(async () => (await left()).length === 0, { what: 'all to be forgotten' });
+    },
+  );
 });

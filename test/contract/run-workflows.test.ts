@@ -106,11 +106,13 @@ describe('The port to workflows that were closed from outside', () => {
 
     const listed = async (since: Date) => {
       const ids: string[] = [];
-      for await (const page of closed.since(since)) ids.push(...page);
+      for await (const page of closed.since(since)) ids.push(...page.map(({ run_id }) => run_id));
       return ids;
     };
     await eventually(async () => (await listed(before)).length > 0, { what: 'Temporal to list it' });
     expect(await listed(before)).toEqual([one!.id]);
+    const { closeTime } = await client.workflow.getHandle(one!.id, execution).describe();
+    for await (const [workflow] of closed.since(before)) expect(workflow!.closed_at).toEqual(closeTime);
     expect(await listed(new Date(Date.now() + 60_000))).toEqual([]);
     expect(await closed.newestOf(one!.id)).toEqual({ execution, reason: 'Enough.' });
     for (const run_id of [open!.id, canceled!.id, 'run_of_nobody'])

@@ -1,4 +1,5 @@
 import { openDatabase, type Database } from '../../src/db/database';
+import type { Transaction } from '../../src/db/tx';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 
 let test_db: TestDatabase;
@@ -92,5 +93,28 @@ describe('a transaction', () => {
     expect(await db.transaction(durability, 'soon')).toEqual([{ synchronous_commit: 'off' }]);
     expect(await db.transaction(durability)).toEqual([{ synchronous_commit: 'on' }]);
     expect(await durability(db)).toEqual([{ synchronous_commit: 'on' }]);
+  });
+
+  test.each<[string, (tx: Transaction) => Promise<unknown>]>([
+    ['a statement', (tx) => tx.query('select 1 / $1::integer', [0])],
+    ['its last statement', (tx) => tx.last.query('select 1 / $1::integer', [0])],
+  ])('is not told as committed where the failure of %s was passed over', async (_what, fail) => {
+    const told: unknown[] = [];
+    const onFacts = (facts: unknown) => told.push(facts);
+    const watched = openDatabase({ url: test_db.url, pool: 1, name: 'watched', onFacts });
+    const pid = () => watched.query('select pg_backend_pid()');
+    const connection = await pid();
+    const undone = watched.transaction(async (tx) => {
+      tx.announce!({ run_id: 'run_1', facts: [] });
+      await tx.query(NOTE, ['first']);
+      await fail(tx).catch(() => undefined);
+      return 'done';
+    });
+    await expect(undone).rejects.toThrow('undone as a whole');
+    expect([await texts(), told]).toEqual([[], []]);
+    expect(await pid()).toEqual(connection); // which is as good as before
+    await watched.transaction((tx) => tx.query(NOTE, ['next']));
+    expect(await texts()).toEqual(['next']);
+    await watched.close();
   });
 });

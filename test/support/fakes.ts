@@ -111,7 +111,7 @@ export function fakeClosed(): FakeClosed {
     async *since(since) {
       closed.asked.push(since);
       if (closed.away) throw new Error('Temporal is away');
-      for (const [run_id, at] of closed.listed) if (at > since) yield [run_id];
+      for (const [run_id, at] of closed.listed) if (at > since) yield [{ run_id, closed_at: at }];
     },
     async newestOf(run_id) {
       closed.described.push(run_id);

@@ -93,10 +93,9 @@ class EventStream implements OpenStream, Outlet, Recipient {
     { after, head, filter }: { after: number; head: number; filter: Filter },
   ) {
     this.key_id = callerOf(res).id;
-    // The socket is not ours yet while an earlier reply on the same connection is under way; HTTP/1.0 has no chunks.
-    const { socket } = res;
-    this.wire = socket !== null && res.req.httpVersion === '1.1' ? CHUNKED_WIRE : WIRE;
-    this.to = this.wire === CHUNKED_WIRE ? socket! : res;
+    const chunked = res.req.httpVersion === '1.1'; // HTTP/1.0 has no chunks
+    this.wire = chunked ? CHUNKED_WIRE : WIRE;
+    this.to = chunked ? res.req.socket : res;
     this.outflow = new Outflow(this, deps.settings.stream.patience_ms);
     this.delivery = new Delivery(this, { wire: this.wire, filter, outflow: this.outflow, window: null });
     this.delivery.following = deps.hub.follow(run_id, { after, head }, this.delivery);

@@ -4,6 +4,7 @@ import { parse as parseQuery } from 'node:querystring';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { Refusal } from '../../contracts/refusal';
 import type { ApiDeps, ApiSettings } from '../deps';
+import { isUnderWay, type Replies } from '../in-turn';
 import { refuseOver } from '../raw-problem';
 import { requestFault, shownPath } from '../request-fault';
 import { logSession } from './ws-log';
@@ -24,7 +25,7 @@ const UPGRADE_HEADERS = new Set(['connection', 'upgrade', 'http2-settings']);
  * @returns what ends all streams of the process: sockets with `goodbye` and 1001, server-sent events with a `retry`; resolves when the
  *   sockets are closed
  */
-export function attachWebSocket(server: Server, deps: ApiDeps): { close(): Promise<void> } {
+export function attachWebSocket(server: Server, deps: ApiDeps, replies: Replies): { close(): Promise<void> } {
   const { public_url } = deps.settings;
   const sockets = new WebSocketServer({
     noServer: true,
@@ -39,6 +40,8 @@ export function attachWebSocket(server: Server, deps: ApiDeps): { close(): Promi
     refuseOver(socket, new Refusal('invalid_request', detail), { public_url, path: pathOf(req) });
   });
   server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
+    // Node asks at once; whatever were answered would stand in the middle of that reply.
+    if (isUnderWay(replies.on(socket))) return void socket.destroy();
     if (req.headers.upgrade?.toLowerCase() !== 'websocket') return serveAsItIs(server, req, socket, head);
     const fault = requestFault(req);
     if (fault !== null) {

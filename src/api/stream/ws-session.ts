@@ -27,6 +27,8 @@ import { Subscriptions, type Subscriber } from './ws-subscriptions';
 
 /** Runs that one socket may read at once. */
 const MAX_SUBS = 100;
+/** Frames that may wait until what is before them is done, with what they say: as many as open and close all subscriptions. */
+const MAX_WAITING = 2 * MAX_SUBS;
 /** The one subscription that the address of a run implies. */
 const SUB = 'run';
 /** Largest number of unacknowledged events that a client may ask to be held to. */
@@ -66,6 +68,7 @@ export class WsSession implements OpenStream, Outlet, Subscriber {
   private readonly outflow: Outflow;
   /** What the client asked for, in its order. */
   private work: Promise<void> = Promise.resolve();
+  private waiting_work = 0;
   private whenRoom: (() => void) | null = null;
   private alive = true;
 
@@ -267,7 +270,14 @@ export class WsSession implements OpenStream, Outlet, Subscriber {
 
   /** One thing after another, each when the client has taken what it was sent before. */
   private do(work: () => Promise<void>): void {
+    if (this.waiting_work === MAX_WAITING) {
+      return this.refuse(
+        new Refusal('too_many_frames', 'More frames wait here than a client may send ahead.'),
+      );
+    }
+    this.waiting_work += 1;
     this.work = this.work.then(async () => {
+      this.waiting_work -= 1;
       if (this.outflow.full) await new Promise<void>((resolve) => (this.whenRoom = resolve));
       if (!this.isClosed()) await work();
     });
