@@ -137,6 +137,7 @@ describe(REFERENCE, () => {
       number(rate, 'BURST'),
       number(rate, 'PER_SECOND'),
       number(rate, 'WARNINGS'),
+      number(session, 'MAX_WAITING'),
       number(sourceOf('outflow.ts'), 'FULL_BYTES'),
       STREAM_LIMITS.patience_ms / 1_000,
       STREAM_LIMITS.heartbeat_ms / 1_000,

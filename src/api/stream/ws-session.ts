@@ -28,7 +28,7 @@ import { Subscriptions, type Subscriber } from './ws-subscriptions';
 /** Runs that one socket may read at once. */
 const MAX_SUBS = 100;
 /** Frames that may wait until what is before them is done, with what they say: as many as open and close all subscriptions. */
-const MAX_WAITING = 2 * MAX_SUBS;
+const MAX_WAITING = 200;
 /** The one subscription that the address of a run implies. */
 const SUB = 'run';
 /** Largest number of unacknowledged events that a client may ask to be held to. */
