@@ -1,5 +1,6 @@
 import type { Catalogue } from '../tools/registry';
-import { CONDITION_OPS, STEP_ID, type Finding, type Step } from '../contracts/plan';
+import { CONDITION_OPS } from '../contracts/condition';
+import { STEP_ID, type Finding, type Step } from '../contracts/plan';
 import { mayHaveLostDigits } from '../contracts/lost-digits';
 import type { Rules } from '../contracts/rules';
 import type { ToolCard } from '../contracts/tool';
@@ -119,10 +120,8 @@ function inputFindings(input: unknown, at: string, max_input_bytes: number): Fin
     const detail = `The input is nested deeper than ${MAX_DEPTH} levels; flatten it.`;
     return [{ code: 'invalid_input', pointer, detail }];
   }
-  const rounded = roundedIn(input, pointer);
-  if (rounded.length > 0) return rounded;
   const bytes = Buffer.byteLength(JSON.stringify(input));
-  if (bytes <= max_input_bytes) return [];
+  if (bytes <= max_input_bytes) return roundedIn(input, pointer);
   const detail = `The input has ${bytes} bytes and may have ${max_input_bytes}; refer to outputs or split the step.`;
   return [{ code: 'input_too_large', pointer, detail }];
 }
