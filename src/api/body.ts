@@ -2,15 +2,15 @@ import { isUtf8 } from 'node:buffer';
 import express, { type ErrorRequestHandler, type RequestHandler } from 'express';
 import type { ZodType, core, output } from 'zod';
 import { mayHaveLostDigits } from '../contracts/lost-digits';
-import { Refusal, type RefusedPart } from '../contracts/refusal';
+import { cut } from '../contracts/cut';
+import { MAX_PARTS, MAX_POINTER_CHARS, Refusal, type RefusedPart } from '../contracts/refusal';
 import { hasBody } from './linger';
 
 /** Objects and arrays within one another, at most. */
 const MAX_DEPTH = 32;
 type Issue = core.$ZodIssue;
-
-/** Wrong parts that are told at once. */
-const MAX_PARTS = 50;
+/** Wrong parts that are looked for: one more than are named says that there are more. */
+const ENOUGH = MAX_PARTS + 1;
 
 /** Reads JSON bodies: right type, right size, UTF-8 and not too deep before they are parsed. */
 export function readBody(limit: number): (RequestHandler | ErrorRequestHandler)[] {
@@ -77,13 +77,13 @@ export function parse<S extends ZodType>(schema: S, value: unknown, root = ''): 
 /** What is wrong, in words of ours: zod's are about schemas. Stops when `parts` is full. */
 function tell(issues: Issue[], above: string, parts: RefusedPart[]): void {
   for (const issue of issues) {
-    if (parts.length >= MAX_PARTS) return;
+    if (parts.length >= ENOUGH) return;
     const pointer = above + pointerOf(issue.path);
     const likely = issue.code === 'invalid_union' ? likeliest(issue.errors) : undefined;
     if (likely !== undefined) tell(likely, pointer, parts);
     else if (issue.code === 'unrecognized_keys') {
       const detail = 'is not a field of this request';
-      for (const key of issue.keys.slice(0, MAX_PARTS))
+      for (const key of issue.keys.slice(0, ENOUGH))
         parts.push({ pointer: pointer + pointerOf([key]), code: 'unknown_field', detail });
     } else parts.push({ pointer, ...faultOf(issue) });
   }
@@ -111,8 +111,9 @@ function likeliest(forms: Issue[][]): Issue[] | undefined {
 
 function invalid(parts: RefusedPart[]): Refusal {
   const [first] = parts;
-  const where = first?.pointer === '' ? 'The request' : first?.pointer;
-  return new Refusal('invalid_request', `${where}: ${first?.detail}`, parts.slice(0, MAX_PARTS));
+  const where =
+    first === undefined || first.pointer === '' ? 'The request' : cut(first.pointer, MAX_POINTER_CHARS);
+  return new Refusal('invalid_request', `${where}: ${first?.detail}`, parts);
 }
 
 function pointerOf(path: PropertyKey[]): string {
@@ -137,7 +138,7 @@ export function hostileParts(whole: unknown, root: string): RefusedPart[] {
     // An array may have a million items: their indexes are no texts unless one is told.
     const keys = Array.isArray(value) ? value.keys() : Object.keys(value);
     for (const key of keys) {
-      if (parts.length >= MAX_PARTS) return;
+      if (parts.length >= ENOUGH) return;
       path.push(key);
       if (key === '__proto__') wrong({ code: 'unknown_field', detail: 'is not a field of this request' });
       if (typeof key === 'string') wrong(faultOfText(key));
