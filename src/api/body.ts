@@ -2,15 +2,15 @@ import { isUtf8 } from 'node:buffer';
 import express, { type ErrorRequestHandler, type RequestHandler } from 'express';
 import type { ZodType, core, output } from 'zod';
 import { mayHaveLostDigits } from '../contracts/lost-digits';
-import { Refusal, type RefusedPart } from '../contracts/refusal';
+import { cut } from '../contracts/cut';
+import { MAX_PARTS, MAX_POINTER_CHARS, Refusal, type RefusedPart } from '../contracts/refusal';
 import { hasBody } from './linger';
 
 /** Objects and arrays within one another, at most. */
 const MAX_DEPTH = 32;
 type Issue = core.$ZodIssue;
-
-/** Wrong parts that are told at once. */
-const MAX_PARTS = 50;
+/** Wrong parts that are looked for: one more than are named says that there are more. */
+const ENOUGH = MAX_PARTS + 1;
 
 /** Reads JSON bodies: right type, right size, UTF-8 and not too deep before they are parsed. */
 export function readBody(limit: number): (RequestHandler | ErrorRequestHandler)[] {
@@ -69,26 +69,35 @@ export function parse<S extends ZodType>(schema: S, value: unknown, root = ''): 
   if (hostile.length > 0) throw invalid(hostile);
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw invalid(parsed.error.issues.flatMap((issue) => partsOf(issue, root)));
+  const parts: RefusedPart[] = [];
+  tell(parsed.error.issues, root, parts);
+  throw invalid(parts);
 }
 
-/** What is wrong, in words of ours: zod's are about schemas. */
-function partsOf(issue: Issue, above: string): RefusedPart[] {
-  const pointer = above + pointerOf(issue.path);
-  if (issue.code === 'unrecognized_keys') {
-    const detail = 'is not a field of this request';
-    return issue.keys.map((key) => ({ pointer: pointer + pointerOf([key]), code: 'unknown_field', detail }));
+/** What is wrong, in words of ours: zod's are about schemas. Stops when `parts` is full. */
+function tell(issues: Issue[], above: string, parts: RefusedPart[]): void {
+  for (const issue of issues) {
+    if (parts.length >= ENOUGH) return;
+    const pointer = above + pointerOf(issue.path);
+    const likely = issue.code === 'invalid_union' ? likeliest(issue.errors) : undefined;
+    if (likely !== undefined) tell(likely, pointer, parts);
+    else if (issue.code === 'unrecognized_keys') {
+      const detail = 'is not a field of this request';
+      for (const key of issue.keys.slice(0, ENOUGH))
+        parts.push({ pointer: pointer + pointerOf([key]), code: 'unknown_field', detail });
+    } else parts.push({ pointer, ...faultOf(issue) });
   }
-  if (issue.code === 'invalid_union') {
-    const likely = likeliest(issue.errors);
-    if (likely !== undefined) return likely.flatMap((part) => partsOf(part, pointer));
-    return [{ pointer, code: 'invalid_value', detail: 'has none of the forms that are taken here' }];
-  }
-  if (issue.code === 'invalid_type' && issue.message.endsWith('received undefined')) {
-    return [{ pointer, code: 'missing', detail: 'is missing' }];
-  }
-  const code = issue.code === 'custom' ? 'invalid_value' : issue.code;
-  return [{ pointer, code, detail: issue.message.replace(/^Invalid input: /, '') }];
+}
+
+type Fault = Omit<RefusedPart, 'pointer'>;
+
+function faultOf(issue: Issue): Fault {
+  if (issue.code === 'invalid_union')
+    return { code: 'invalid_value', detail: 'has none of the forms that are taken here' };
+  if (issue.code === 'invalid_type' && issue.message.endsWith('received undefined'))
+    return { code: 'missing', detail: 'is missing' };
+  const code = issue.code === 'custom' ? (issue.params?.['code'] ?? 'invalid_value') : issue.code;
+  return { code, detail: issue.message.replace(/^Invalid input: /, '') };
 }
 
 /** Of the forms a part may have the one that was probably meant: the one with the fewest strange fields, then the fewest faults. */
@@ -102,8 +111,9 @@ function likeliest(forms: Issue[][]): Issue[] | undefined {
 
 function invalid(parts: RefusedPart[]): Refusal {
   const [first] = parts;
-  const where = first?.pointer === '' ? 'The request' : first?.pointer;
-  return new Refusal('invalid_request', `${where}: ${first?.detail}`, parts.slice(0, MAX_PARTS));
+  const where =
+    first === undefined || first.pointer === '' ? 'The request' : cut(first.pointer, MAX_POINTER_CHARS);
+  return new Refusal('invalid_request', `${where}: ${first?.detail}`, parts);
 }
 
 function pointerOf(path: PropertyKey[]): string {
@@ -111,35 +121,47 @@ function pointerOf(path: PropertyKey[]): string {
 }
 
 /**
- * Texts and numbers that Postgres and JSON cannot carry, and the one key that could reach a prototype.
- * @param value at most 32 levels deep
+ * Texts and numbers that Postgres and JSON cannot carry, and the one key that could reach a prototype. Pointers are made where something
+ * is wrong alone, and no more parts are looked at than are told.
+ * @param whole at most 32 levels deep
  */
-export function hostileParts(value: unknown, pointer: string): RefusedPart[] {
-  if (typeof value === 'string') return hostileText(value, pointer);
-  if (typeof value === 'number') return hostileNumber(value, pointer);
-  if (value === null || typeof value !== 'object') return [];
-  return Object.entries(value).flatMap(([key, part]) => {
-    const at = `${pointer}${pointerOf([key])}`;
-    const own =
-      key === '__proto__'
-        ? [{ pointer: at, code: 'unknown_field', detail: 'is not a field of this request' }]
-        : [];
-    return [...own, ...hostileText(key, at), ...hostileParts(part, at)];
-  });
+export function hostileParts(whole: unknown, root: string): RefusedPart[] {
+  const parts: RefusedPart[] = [];
+  const path: PropertyKey[] = [];
+  const wrong = (fault: Fault | null) => {
+    if (fault !== null) parts.push({ pointer: root + pointerOf(path), ...fault });
+  };
+  const look = (value: unknown): void => {
+    if (typeof value === 'string') return wrong(faultOfText(value));
+    if (typeof value === 'number') return wrong(faultOfNumber(value));
+    if (value === null || typeof value !== 'object') return;
+    // An array may have a million items: their indexes are no texts unless one is told.
+    const keys = Array.isArray(value) ? value.keys() : Object.keys(value);
+    for (const key of keys) {
+      if (parts.length >= ENOUGH) return;
+      path.push(key);
+      if (key === '__proto__') wrong({ code: 'unknown_field', detail: 'is not a field of this request' });
+      if (typeof key === 'string') wrong(faultOfText(key));
+      look((value as Record<PropertyKey, unknown>)[key]);
+      path.pop();
+    }
+  };
+  look(whole);
+  return parts;
 }
 
-function hostileNumber(value: number, pointer: string): RefusedPart[] {
+function faultOfNumber(value: number): Fault | null {
   const code = 'invalid_value';
-  if (!Number.isFinite(value)) return [{ pointer, code, detail: 'is beyond what numbers can say' }];
+  if (!Number.isFinite(value)) return { code, detail: 'is beyond what numbers can say' };
   if (mayHaveLostDigits(value))
-    return [{ pointer, code, detail: 'has more digits than a number keeps; send it as a text' }];
-  return [];
+    return { code, detail: 'has more digits than a number keeps; send it as a text' };
+  return null;
 }
 
-function hostileText(text: string, pointer: string): RefusedPart[] {
-  if (text.includes('\0')) return [{ pointer, code: 'invalid_text', detail: 'holds a NUL character' }];
-  if (!text.isWellFormed()) return [{ pointer, code: 'invalid_text', detail: 'holds a lone surrogate' }];
-  return [];
+function faultOfText(text: string): Fault | null {
+  if (text.includes('\0')) return { code: 'invalid_text', detail: 'holds a NUL character' };
+  if (!text.isWellFormed()) return { code: 'invalid_text', detail: 'holds a lone surrogate' };
+  return null;
 }
 
 /** Looks at brackets outside of strings only, so it costs one pass and no memory whatever the body is. */

@@ -1,33 +1,8 @@
 import { z } from 'zod';
+import { Condition } from './condition';
 
 /** Ids of steps; a reference `{id.path}` is only one when its id matches this rule. */
 export const STEP_ID = /^[a-z][a-z0-9_]{0,63}$/;
-
-const Scalar = z.union([z.string().max(10_000), z.number(), z.boolean(), z.null()]);
-
-export const CONDITION_OPS = ['eq', 'ne', 'gt', 'gte', 'lt', 'lte', 'in', 'contains', 'exists'] as const;
-
-/** One comparison: the part of an output that `ref` names (`step_1.value`) against `value`. */
-const Comparison = z.strictObject({
-  ref: z.string().min(1).max(500),
-  op: z.enum(CONDITION_OPS),
-  value: z.union([Scalar, z.array(Scalar).max(100)]).optional(),
-});
-
-/** A condition is data, never code. `all`, `any` and `not` combine. */
-export type Condition =
-  z.infer<typeof Comparison> | { all: Condition[] } | { any: Condition[] } | { not: Condition };
-
-export const Condition: z.ZodType<Condition> = z
-  .lazy(() =>
-    z.union([
-      Comparison,
-      z.strictObject({ all: z.array(Condition).min(1).max(20) }),
-      z.strictObject({ any: z.array(Condition).min(1).max(20) }),
-      z.strictObject({ not: Condition }),
-    ]),
-  )
-  .meta({ id: 'Condition' });
 
 /** One item of a plan. `input` may hold references to outputs of earlier steps. */
 export const Step = z
@@ -50,8 +25,27 @@ export const Step = z
   .meta({ id: 'PlanStep' });
 export type Step = z.infer<typeof Step>;
 
+/** Steps of a list, at most: the rules of a run allow 500. */
+export const MAX_STEPS = 1_000;
+/** Wrong steps of a list that are told; each may be wrong in a hundred ways. */
+const MAX_WRONG_STEPS = 20;
+
+/** A list of steps in this form that is read up to where enough is wrong. */
+export function listOfSteps<T>(step: z.ZodType<T>) {
+  const upToWrong = (steps: unknown) => {
+    if (!Array.isArray(steps) || steps.length > MAX_STEPS) return steps;
+    let wrong = 0;
+    const last = steps.findIndex((one) => {
+      if (!step.validate(one)) wrong += 1;
+      return wrong === MAX_WRONG_STEPS;
+    });
+    return last === -1 ? steps : steps.slice(0, last + 1);
+  };
+  return z.preprocess(upToWrong, z.array(step).max(MAX_STEPS));
+}
+
 /** A plan handed in by a client. More steps than the rules allow are reported by `plan-check`, not here. */
-export const GivenPlan = z.strictObject({ steps: z.array(Step).max(1_000) });
+export const GivenPlan = z.strictObject({ steps: listOfSteps(Step) });
 export type GivenPlan = z.infer<typeof GivenPlan>;
 
 export const PLAN_SOURCES = ['pattern', 'given', 'model', 'restart'] as const;

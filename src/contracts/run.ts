@@ -19,9 +19,15 @@ export const MAX_TOKENS = 1_000_000_000;
 export const MAX_COST_USD = 100_000;
 export const MAX_REPLANS = 10;
 
-const Metadata = z
-  .record(z.string().min(1).max(64), z.string().max(512))
-  .refine((metadata) => Object.keys(metadata).length <= 16, 'has more than 16 keys');
+/** How many there are is looked at first: each of a hundred thousand could be wrong. */
+const Metadata = z.preprocess(
+  (metadata, ctx) => {
+    const isLarge = typeof metadata === 'object' && Object.keys(metadata ?? {}).length > 16;
+    if (isLarge) ctx.addIssue('has more than 16 keys');
+    return metadata;
+  },
+  z.record(z.string().min(1).max(64), z.string().max(512)),
+);
 const Tags = z
   .array(z.string().min(1).max(64))
   .max(16)

@@ -1,4 +1,4 @@
-import type { Condition } from '../contracts/plan';
+import type { Condition } from '../contracts/condition';
 import { lookUp, parseReference, type PlacedReference } from './references';
 
 /** Whether a condition holds; not `ok` when it asks about a part of an output that is not there. */

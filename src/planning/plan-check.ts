@@ -1,6 +1,9 @@
 import type { Catalogue } from '../tools/registry';
-import { CONDITION_OPS, STEP_ID, type Finding, type Step } from '../contracts/plan';
+import { CONDITION_OPS } from '../contracts/condition';
+import { cut } from '../contracts/cut';
+import { STEP_ID, type Finding, type Step } from '../contracts/plan';
 import { mayHaveLostDigits } from '../contracts/lost-digits';
+import { MAX_DETAIL_CHARS, MAX_POINTER_CHARS } from '../contracts/refusal';
 import type { Rules } from '../contracts/rules';
 import type { ToolCard } from '../contracts/tool';
 import { referencesOfCondition } from './conditions';
@@ -13,10 +16,12 @@ export interface PlanCheckOptions {
   tools: Catalogue;
   rules: Pick<Rules, 'max_steps' | 'max_input_bytes'>;
   checkInput: InputCheck;
+  /** Whether the tool of a step will be called; every one's when absent. What is about its tool or input means nothing otherwise. */
+  isRun?: (step: Step) => boolean;
 }
 
-/** Findings of one check: more would not be read, and a hostile plan could ask for hundreds of thousands. */
-const MAX_FINDINGS = 1_000;
+/** Findings of one check: more would not be read. With what each may say they go into one event of a run. */
+export const MAX_FINDINGS = 100;
 const SHOWN_TOOLS = 5;
 const SHOWN_CHARS = 60;
 
@@ -25,6 +30,7 @@ const SHOWN_CHARS = 60;
  * A plan without findings can be carried out; whether it does what the goal asks is the judge's question.
  */
 export function checkPlan(steps: readonly Step[], options: PlanCheckOptions): Finding[] {
+  const { isRun = () => true } = options;
   const findings = countFindings(steps, options.rules.max_steps);
   const edges: Edge[] = [];
   const ids = idsOf(steps);
@@ -39,16 +45,25 @@ export function checkPlan(steps: readonly Step[], options: PlanCheckOptions): Fi
       continue;
     }
     findings.push(...idFindings(step, at, ids.get(step.id) !== index));
-    findings.push(...toolFindings(step, at, options));
+    if (isRun(step)) findings.push(...toolFindings(step, at, options));
     findings.push(...conditionFindings(step.when, `${at}/when`, 1));
     const named = namedBy(step);
     findings.push(...referenceFindings(named, at, ids));
     for (const { step_id } of named) edges.push([step_id, step.id]);
-    if (findings.length > MAX_FINDINGS) return findings.slice(0, MAX_FINDINGS);
+    if (findings.length >= MAX_FINDINGS) return told(findings);
   }
   findings.push(...cycleFindings(steps, edges));
   if (findings.length === 0) findings.push(...outlineFindings(steps, options));
-  return findings.slice(0, MAX_FINDINGS);
+  return told(findings);
+}
+
+/** The first of these, cut: keys of an input may be as long as it is, and stand in every pointer into it. */
+function told(findings: readonly Finding[]): Finding[] {
+  return findings.slice(0, MAX_FINDINGS).map(({ code, pointer, detail }) => ({
+    code,
+    pointer: cut(pointer, MAX_POINTER_CHARS),
+    detail: cut(detail, MAX_DETAIL_CHARS),
+  }));
 }
 
 function countFindings(steps: readonly Step[], max_steps: number): Finding[] {
@@ -119,10 +134,8 @@ function inputFindings(input: unknown, at: string, max_input_bytes: number): Fin
     const detail = `The input is nested deeper than ${MAX_DEPTH} levels; flatten it.`;
     return [{ code: 'invalid_input', pointer, detail }];
   }
-  const rounded = roundedIn(input, pointer);
-  if (rounded.length > 0) return rounded;
   const bytes = Buffer.byteLength(JSON.stringify(input));
-  if (bytes <= max_input_bytes) return [];
+  if (bytes <= max_input_bytes) return roundedIn(input, pointer);
   const detail = `The input has ${bytes} bytes and may have ${max_input_bytes}; refer to outputs or split the step.`;
   return [{ code: 'input_too_large', pointer, detail }];
 }
@@ -137,21 +150,23 @@ function roundedIn(value: unknown, pointer: string): Finding[] {
   return Object.entries(value).flatMap(([key, part]) => roundedIn(part, `${pointer}/${escapeKey(key)}`));
 }
 
-/** A step that another one names, and where. */
+/** A step that another one names, and where within it. */
 interface Named {
   step_id: string;
-  /** Within the step. */
-  pointer: string;
+  pointer: () => string;
 }
 
 function namedBy(step: Step): Named[] {
   const needs = Array.isArray(step.needs) ? step.needs : [];
   return [
-    ...referencesOf(step.input).map(({ step_id, pointer }) => ({ step_id, pointer: `/input${pointer}` })),
-    ...needs.map((step_id, index) => ({ step_id, pointer: `/needs/${index}` })),
-    ...referencesOfCondition(step.when).map(({ step_id, pointer }) => ({
-      step_id,
-      pointer: `/when${pointer}`,
+    ...referencesOf(step.input).map((one) => ({
+      step_id: one.step_id,
+      pointer: () => `/input${one.pointer}`,
+    })),
+    ...needs.map((step_id, index) => ({ step_id, pointer: () => `/needs/${index}` })),
+    ...referencesOfCondition(step.when).map((one) => ({
+      step_id: one.step_id,
+      pointer: () => `/when${one.pointer}`,
     })),
   ];
 }
@@ -166,7 +181,7 @@ function referenceFindings(
     .slice(0, MAX_FINDINGS)
     .map(({ step_id, pointer }) => ({
       code: 'unknown_reference',
-      pointer: `${at}${pointer}`,
+      pointer: `${at}${pointer()}`,
       detail: `The plan has no step ${shown(step_id)}; name one it has, or write {{…}} for the text itself.`,
     }));
 }
@@ -222,8 +237,11 @@ function cycleFindings(steps: readonly Step[], edges: readonly Edge[]): Finding[
   });
 }
 
+/** In place of a tool that is not called any more. */
+const GONE: Pick<ToolCard, 'lane' | 'timeout_s'> = { lane: 'tools', timeout_s: 1 };
+
 function outlineFindings(steps: readonly Step[], { tools }: PlanCheckOptions): Finding[] {
-  const bytes = outlineBytes(outlineOf(1, steps, (step) => tools.find(step.tool, step.version) as ToolCard));
+  const bytes = outlineBytes(outlineOf(1, steps, (step) => tools.find(step.tool, step.version) ?? GONE));
   if (bytes <= MAX_OUTLINE_BYTES) return [];
   const detail = `The outline of the plan has ${bytes} bytes and may have ${MAX_OUTLINE_BYTES}; shorten ids or needs.`;
   return [{ code: 'outline_too_large', pointer: '/steps', detail }];

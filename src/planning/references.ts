@@ -38,7 +38,15 @@ export function parseReference(text: string): Reference | null {
 export function referencesOf(value: unknown): PlacedReference[] {
   const found: PlacedReference[] = [];
   walkTexts(value, (text, pointer) => {
-    for (const name of namesIn(text)) found.push({ pointer: pointer(), ...split(name) });
+    for (const name of namesIn(text)) {
+      // Written out by those who ask: a thousand references may stand under a key of a hundred thousand characters.
+      found.push({
+        ...split(name),
+        get pointer() {
+          return pointer();
+        },
+      });
+    }
   });
   return found;
 }

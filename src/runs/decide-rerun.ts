@@ -48,14 +48,6 @@ export interface Decided {
 /** The plan that is to be carried out, before anything is decided on its steps. */
 type Wanted = Pick<Decided, 'planning' | 'given_plan' | 'steps'>;
 
-/** Findings on a step that are about its tool: they mean nothing where it is not called. */
-const ABOUT_TOOLS: ReadonlySet<Finding['code']> = new Set([
-  'unknown_tool',
-  'unknown_version',
-  'invalid_input',
-  'input_too_large',
-]);
-
 /**
  * Decides what a restart or a fork of a run does. Pure.
  * @throws Refusal `run_not_terminal`, `unknown_step`, `invalid_plan`. Tools that are gone are not refused here.
@@ -151,10 +143,7 @@ function refuseUnsound(asked: Asked, { steps, cards, missing }: Decided, ground:
     const version = cards.get(step.id)?.version;
     return version === undefined ? step : { ...step, version };
   });
-  const findings = checkPlan(asRun, ground).filter(({ code, pointer }) => {
-    const at = /^\/steps\/(\d+)\//.exec(pointer)?.[1];
-    return at === undefined || !ABOUT_TOOLS.has(code) || cards.has(steps[Number(at)]!.id);
-  });
+  const findings = checkPlan(asRun, { ...ground, isRun: ({ id }) => cards.has(id) });
   if (findings.length === 0) return;
   const parts = findings.map((finding) => ({ ...finding, pointer: pointerIn(asked, steps, finding) }));
   throw invalidPlan([...parts, ...missing.map((one) => partOf(one, steps))]);

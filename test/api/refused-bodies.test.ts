@@ -239,7 +239,28 @@ describe('field', () => {
 
   test('reply names at most fifty, however many are wrong', async () => {
     const body = Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`f${i}`, i]));
-    const { errors } = await problemIn(await send(body), 'invalid_request');
+    const { errors, detail } = await problemIn(await send(body), 'invalid_request');
     expect(errors).toHaveLength(50);
+    expect(detail).toMatch(/At least \d+ parts are wrong; 50 are named\.$/);
+  });
+
+  test('reply is small, whatever is refused and however long its keys are', async () => {
+    const key = 'k'.repeat(400_000);
+    const dangling = Array.from({ length: 1_500 }, (_, at) => `{zz${at}.a}`);
+    const steps = [{ id: 'a', tool: 'calculator', input: { [key]: dangling } }];
+    const hostile = Object.fromEntries(dangling.map((text) => [text, '\0']));
+    for (const [path, body, code] of [
+      ['/v1/runs', { goal: 'a', plan: { steps } }, 'invalid_plan'],
+      ['/v1/plans', { goal: 'a', plan: { steps } }, 'invalid_plan'],
+      ['/v1/runs', { goal: 'a', [key]: hostile }, 'invalid_request'],
+    ] as const) {
+      const reply = await api.request(path, { method: 'POST', body });
+      expect((await reply.clone().text()).length).toBeLessThan(60_000);
+      const { errors, detail } = await problemIn(reply, code);
+      expect(errors).toHaveLength(50);
+      expect(errors.filter(({ pointer }) => pointer.length > 300)).toEqual([]);
+      expect(errors.at(-1)!.pointer).toMatch(/…$/);
+      expect(detail).toMatch(/At least \d+ parts are wrong; 50 are named\.$/);
+    }
   });
 });

@@ -1,4 +1,4 @@
-import type { Condition } from '../../contracts/plan';
+import type { Condition } from '../../contracts/condition';
 import { missingFrom } from './counted';
 import { plainNumber, type GoalItem } from './goal-items';
 import type { Wishes } from './goal-wishes';

@@ -1,4 +1,5 @@
-import type { Condition, Step } from '../../contracts/plan';
+import type { Condition } from '../../contracts/condition';
+import type { Step } from '../../contracts/plan';
 import { escapeText } from '../references';
 import type { Action, Clause, GoalCondition, TodoItem } from './clause';
 import { isCalculation, outermost, write, type Expression, type ResultText } from './expression';

@@ -1,4 +1,5 @@
-import type { Condition, Step } from '../../contracts/plan';
+import type { Condition } from '../../contracts/condition';
+import type { Step } from '../../contracts/plan';
 import { NotUnderstood } from './refusal';
 
 /** Most steps of a drafted plan. Far above what a run may have by default; it bounds the work on a hostile goal. */

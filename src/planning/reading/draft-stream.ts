@@ -1,5 +1,5 @@
-import type { Step } from '../../contracts/plan';
-import { MAX_DRAFTED_STEPS, readStep } from './read-draft';
+import { MAX_STEPS, type Step } from '../../contracts/plan';
+import { readStep } from './read-draft';
 import { MAX_REPLY_CHARS } from './read-reply';
 
 /** Depth inside the object of the reply, inside its list of steps, inside a step. */
@@ -86,7 +86,7 @@ export class DraftStream {
 
   private finish(text: string): void {
     this.given += 1;
-    if (this.given > MAX_DRAFTED_STEPS) return;
+    if (this.given > MAX_STEPS) return;
     let value: unknown;
     try {
       value = JSON.parse(text);

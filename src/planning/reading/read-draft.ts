@@ -1,16 +1,16 @@
 import { z } from 'zod';
-import { CONDITION_OPS, Step } from '../../contracts/plan';
+import { CONDITION_OPS } from '../../contracts/condition';
+import { listOfSteps, MAX_STEPS, Step } from '../../contracts/plan';
 import { isTooDeep } from '../input-check';
 import type { Draft } from '../planner';
 import { readReply, type Read } from './read-reply';
 
-/** Steps of a reply; the rules of a run allow 500 at most, and more than a client may hand in is no plan. */
-export const MAX_DRAFTED_STEPS = 1_000;
 /** Longest `not_possible`, characters: it ends as the message of a failure. */
 const MAX_DETAIL_CHARS = 1_000;
 
 /** A step as a model must write it. A missing input is more likely a forgotten one than the wish for none. */
 const DraftedStep = Step.extend({ input: z.record(z.string(), z.unknown()) });
+const DraftedSteps = listOfSteps(DraftedStep);
 
 /**
  * The form of a reply for providers that can hold a model to it. Conditions are nested once, where `Step` takes any depth: several
@@ -43,9 +43,8 @@ export function readDraft(text: string): Read<Draft> {
 
 function readSteps(steps: unknown): Read<Draft> {
   if (!Array.isArray(steps)) return { ok: false, problem: 'steps: must be a list of steps.' };
-  if (steps.length > MAX_DRAFTED_STEPS)
-    return { ok: false, problem: `steps: there are more than ${MAX_DRAFTED_STEPS}.` };
-  const parsed = z.array(DraftedStep).safeParse(steps);
+  if (steps.length > MAX_STEPS) return { ok: false, problem: `steps: there are more than ${MAX_STEPS}.` };
+  const parsed = DraftedSteps.safeParse(steps);
   if (parsed.success) return { ok: true, value: { kind: 'plan', steps: parsed.data } };
   const wrong = parsed.error.issues.map(({ path, message }) => `steps.${path.join('.')}: ${message}`);
   return { ok: false, problem: wrong.join('\n') };

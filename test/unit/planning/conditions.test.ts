@@ -1,4 +1,4 @@
-import type { Condition } from '../../../src/contracts/plan';
+import type { Condition } from '../../../src/contracts/condition';
 import { holds, referencesOfCondition } from '../../../src/planning/conditions';
 
 const outputs = new Map<string, unknown>([

@@ -221,6 +221,39 @@ describe('checkPlan', () => {
     );
   });
 
+  test('says little of much: a hundred findings, each with a pointer and a sentence of some hundred characters', () => {
+    const dangling = Array.from({ length: 1_500 }, (_, at) => `{zz${at}.a}`);
+    for (const key of [
+      'k'.repeat(30_000),
+      '🙂'.repeat(15_000),
+      '~'.repeat(30_000),
+      `k${'🙂/'.repeat(9_000)}`,
+    ]) {
+      const step = add('a', { input: { text: 'x', [key]: dangling } });
+      const roomy = { ...rules, max_input_bytes: 200_000 };
+      const findings = checkPlan([step], { tools: catalogue(), rules: roomy, checkInput });
+      expect(findings).toHaveLength(100);
+      expect(JSON.stringify(findings).length).toBeLessThan(100_000);
+      for (const { pointer } of findings) {
+        expect(pointer.isWellFormed()).toBe(true);
+        expect(pointer).toMatch(/^(?:\/(?:[^~]|~[01])*)?$/);
+        expect(pointer).toMatch(/…$/);
+      }
+    }
+  });
+
+  test('passes over the tools of steps that are not called, and over nothing else', () => {
+    const gone = Array.from({ length: 120 }, (_, at) => add(`s${at}`, { tool: 'gone', input: [] as never }));
+    const steps = [...gone, add('last', { tool: 'gone', needs: ['nobody'] })];
+    const options = { rules: { ...rules, max_steps: 200 }, isRun: () => false };
+    expect(found(steps, options)).toEqual(['unknown_reference /steps/120/needs/0']);
+    expect(found(gone, options)).toEqual([]);
+    expect(found(gone, { ...options, isRun: ({ id }) => id === 's1' })).toEqual([
+      'unknown_tool /steps/1/tool',
+      'invalid_input /steps/1/input',
+    ]);
+  });
+
   test('survives inputs and conditions nested thousands of levels deep', () => {
     const nest = (times: number, wrap: (inner: unknown) => unknown): unknown => {
       let value: unknown = 'x';
