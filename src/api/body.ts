@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import express, { type ErrorRequestHandler, type RequestHandler } from 'express';
 import type { ZodType, core, output } from 'zod';
-import { mayHaveLostDigits } from '../contracts/lost-digits';
+import { lostNumber } from '../contracts/lost-digits';
 import { cut } from '../contracts/cut';
 import { MAX_PARTS, MAX_POINTER_CHARS, Refusal, type RefusedPart } from '../contracts/refusal';
 import { hasBody } from './linger';
@@ -28,6 +28,13 @@ export function readBody(limit: number): (RequestHandler | ErrorRequestHandler)[
       if (!isUtf8(bytes)) throw wrapped(new Refusal('invalid_json', 'The body is not UTF-8.'));
       if (isTooDeep(bytes))
         throw wrapped(new Refusal('too_deep', `The body is nested more than ${MAX_DEPTH} levels deep.`));
+      const lost = lostNumber(bytes);
+      if (lost !== null) {
+        const detail = `The number ${lost} has more digits than a number keeps; send it as a text.`;
+        throw wrapped(
+          new Refusal('invalid_request', detail, [{ pointer: '', code: 'invalid_value', detail }]),
+        );
+      }
     },
   });
   return [refuseOtherTypes, refuseLarge(limit, json), unwrap];
@@ -153,8 +160,6 @@ export function hostileParts(whole: unknown, root: string): RefusedPart[] {
 function faultOfNumber(value: number): Fault | null {
   const code = 'invalid_value';
   if (!Number.isFinite(value)) return { code, detail: 'is beyond what numbers can say' };
-  if (mayHaveLostDigits(value))
-    return { code, detail: 'has more digits than a number keeps; send it as a text' };
   return null;
 }
 

@@ -28,7 +28,7 @@ export class Refusal extends Error {
   ) {
     const { length } = parts;
     super(
-      length > MAX_PARTS ? `${detail} At least ${length} parts are wrong; ${MAX_PARTS} are named.` : detail,
+      length > MAX_PARTS ? `${detail} (at least ${length} parts are wrong; ${MAX_PARTS} are named)` : detail,
     );
     this.parts = parts.slice(0, MAX_PARTS).map((part) => ({
       ...part,

@@ -2,7 +2,6 @@ import type { Catalogue } from '../tools/registry';
 import { CONDITION_OPS } from '../contracts/condition';
 import { cut } from '../contracts/cut';
 import { STEP_ID, type Finding, type Step } from '../contracts/plan';
-import { mayHaveLostDigits } from '../contracts/lost-digits';
 import { MAX_DETAIL_CHARS, MAX_POINTER_CHARS } from '../contracts/refusal';
 import type { Rules } from '../contracts/rules';
 import type { ToolCard } from '../contracts/tool';
@@ -10,7 +9,7 @@ import { referencesOfCondition } from './conditions';
 import { isTooDeep, type InputCheck } from './input-check';
 import { MAX_OUTLINE_BYTES, outlineBytes, outlineOf } from './outline';
 import { cyclesOf, type Edge } from './plan-graph';
-import { escapeKey, MAX_DEPTH, parseReference, referencesOf } from './references';
+import { MAX_DEPTH, parseReference, referencesOf } from './references';
 
 export interface PlanCheckOptions {
   tools: Catalogue;
@@ -21,7 +20,7 @@ export interface PlanCheckOptions {
 }
 
 /** Findings of one check: more would not be read. With what each may say they go into one event of a run. */
-export const MAX_FINDINGS = 100;
+const MAX_FINDINGS = 100;
 const SHOWN_TOOLS = 5;
 const SHOWN_CHARS = 60;
 
@@ -135,19 +134,9 @@ function inputFindings(input: unknown, at: string, max_input_bytes: number): Fin
     return [{ code: 'invalid_input', pointer, detail }];
   }
   const bytes = Buffer.byteLength(JSON.stringify(input));
-  if (bytes <= max_input_bytes) return roundedIn(input, pointer);
+  if (bytes <= max_input_bytes) return [];
   const detail = `The input has ${bytes} bytes and may have ${max_input_bytes}; refer to outputs or split the step.`;
   return [{ code: 'input_too_large', pointer, detail }];
-}
-
-/** @param value at most MAX_DEPTH levels deep */
-function roundedIn(value: unknown, pointer: string): Finding[] {
-  if (typeof value === 'number' && mayHaveLostDigits(value)) {
-    const detail = 'A number has more digits than numbers keep; write it as a text.';
-    return [{ code: 'invalid_input', pointer, detail }];
-  }
-  if (!isObject(value)) return [];
-  return Object.entries(value).flatMap(([key, part]) => roundedIn(part, `${pointer}/${escapeKey(key)}`));
 }
 
 /** A step that another one names, and where within it. */

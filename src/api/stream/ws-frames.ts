@@ -1,5 +1,6 @@
 import type { RawData } from 'ws';
 import { z } from 'zod';
+import { lostNumber } from '../../contracts/lost-digits';
 import type { StreamItem } from '../../events/batch';
 import { hostileParts } from '../body';
 import { TypeNames } from './filter';
@@ -36,9 +37,10 @@ export type ClientFrame = z.infer<typeof ClientFrame>;
 export function frameIn(data: RawData, binary: boolean): ClientFrame | null {
   if (binary) return null;
   try {
-    const frame = ClientFrame.safeParse(JSON.parse(String(data))).data ?? null;
+    const text = String(data);
+    const frame = ClientFrame.safeParse(JSON.parse(text)).data ?? null;
     // What Postgres and JSON cannot carry is refused here as it is in bodies.
-    return hostileParts(frame, '').length > 0 ? null : frame;
+    return hostileParts(frame, '').length > 0 || lostNumber(Buffer.from(text)) !== null ? null : frame;
   } catch {
     return null; // not JSON: as bad as any other frame that is none
   }

@@ -1,4 +1,5 @@
 import { jsonrepair } from 'jsonrepair';
+import { lostNumber } from '../../contracts/lost-digits';
 import { isTooDeep } from '../input-check';
 import { MAX_DEPTH } from '../references';
 
@@ -25,21 +26,21 @@ export function readReply(text: string): Read<Record<string, unknown>> {
   if (text.trim() === '') return unread('The reply is empty.');
   if (text.length > MAX_REPLY_CHARS) return unread(`The reply is longer than ${MAX_REPLY_CHARS} characters.`);
   const whole = parsed(text);
-  if (whole !== undefined) return objectOf(whole.value);
+  if (whole !== undefined) return objectOf(whole);
 
   const { objects, isOpen } = objectsIn(text);
   if (isOpen) return unread('The JSON object is not closed; it ends too early, or a brace stands alone.');
   if (objects.length === 0) return unread('The reply holds no JSON object.');
   const sound = objects.map(parsed).filter((one) => one !== undefined);
   const readings = sound.length > 0 ? sound : mended(objects);
-  const shallow = readings.map(({ value }) => objectOf(value));
+  const shallow = readings.map(objectOf);
   const different = new Set(shallow.map((read) => (read.ok ? JSON.stringify(read.value) : read.problem)));
   if (different.size > 1) return unread('The reply holds different JSON objects; one is asked for.');
   return shallow[0] ?? unread('The reply is not valid JSON.');
 }
 
 /** Only where there is one text to mend: which of two broken ones is meant cannot be known, nor what dots stand for. */
-function mended(objects: readonly string[]): { value: unknown }[] {
+function mended(objects: readonly string[]): Parsed[] {
   const [only, ...more] = objects;
   if (only === undefined || more.length > 0 || only.length > MAX_MENDED_CHARS) return [];
   if (LEFT_OUT.test(only.replace(STRING, '""'))) return [];
@@ -52,18 +53,26 @@ function mended(objects: readonly string[]): { value: unknown }[] {
   }
 }
 
-function parsed(text: string): { value: unknown } | undefined {
+/** A value of a reply, and the first of its numbers that is not what was written. */
+interface Parsed {
+  value: unknown;
+  lost: string | null;
+}
+
+function parsed(text: string): Parsed | undefined {
   try {
-    return { value: JSON.parse(text) };
+    return { value: JSON.parse(text), lost: lostNumber(Buffer.from(text)) };
   } catch {
     return undefined;
   }
 }
 
-function objectOf(value: unknown): Read<Record<string, unknown>> {
+function objectOf({ value, lost }: Parsed): Read<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     return unread('The reply is JSON but no object.');
   if (isTooDeep(value)) return unread(`The reply is nested deeper than ${MAX_DEPTH} levels.`);
+  if (lost !== null)
+    return unread(`The number ${lost} has more digits than a number keeps; write it as a text.`);
   return { ok: true, value: value as Record<string, unknown> };
 }
 

@@ -9,6 +9,7 @@ describe('reading a reply', () => {
     ['a code fence', '```json\n{"a":1}\n```'],
     ['prose before and after', 'Here it is: {"a":1}\nIt\'s "done".'],
     ['braces in prose', 'I use {step_1.value} as you said. {"a":1}'],
+    ['a long number in prose', 'For 1000000000000000001: {"a":1}'],
     ['a trailing comma', '{"a":1,}'],
     ['single quotes', "{'a':1}"],
     ['unquoted keys', '{a:1}'],
@@ -21,6 +22,12 @@ describe('reading a reply', () => {
 
   test.each<[string, string, string]>([
     ['nothing', ' \n', 'empty'],
+    ['a number that loses digits', '{"a":1000000000000000001}', '1000000000000000001 has more digits'],
+    [
+      'one in an object to be mended',
+      '12 {"a":[-1000000000000000001,],}',
+      '-1000000000000000001 has more digits',
+    ],
     ['prose', 'I cannot do that.', 'no JSON object'],
     ['a list', '[{"a":1}]', 'no object'],
     ['a text', '"{}"', 'no object'],
