@@ -158,9 +158,7 @@ export function hostileParts(whole: unknown, root: string): RefusedPart[] {
 }
 
 function faultOfNumber(value: number): Fault | null {
-  const code = 'invalid_value';
-  if (!Number.isFinite(value)) return { code, detail: 'is beyond what numbers can say' };
-  return null;
+  return Number.isFinite(value) ? null : { code: 'invalid_value', detail: 'is beyond what numbers can say' };
 }
 
 function faultOfText(text: string): Fault | null {

@@ -1,3 +1,5 @@
+import { cut } from './cut';
+
 /** Digits of a whole number that a double always keeps. */
 const KEPT_DIGITS = 15;
 /** Digits of the largest number there is. */
@@ -25,8 +27,7 @@ export function lostNumber(json: Uint8Array): string | null {
       while (isOfNumber(json[at + 1])) at += 1;
       if (at - from < KEPT_DIGITS) continue;
       const number = Buffer.from(json.subarray(from, at + 1)).toString('latin1');
-      if (losesDigits(number))
-        return number.length > SHOWN_CHARS ? `${number.slice(0, SHOWN_CHARS - 1)}…` : number;
+      if (losesDigits(number)) return cut(number, SHOWN_CHARS);
     }
   }
   return null;

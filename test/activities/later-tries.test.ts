@@ -53,6 +53,17 @@ async function carriedOut(deps: ActivityDeps): Promise<string> {
   return run_id;
 }
 
+/** A run whose first try at a plan waits for its model until `later` opens; the model answers another try at once. */
+async function drafting() {
+  const later = gate();
+  const { deps } = made(() => later.opened.then(() => PLAN), PLAN);
+  const run_id = await run();
+  const older = draft(deps, run_id);
+  older.catch(() => undefined);
+  await eventually(async () => (await told(run_id, 'plan.started')).length === 1);
+  return { run_id, deps, older, later };
+}
+
 /** What the first try of a piece shows, stored and not committed yet. @returns commits it */
 async function aboutToShow(run_id: string, name: string, event: NewEvent): Promise<() => Promise<unknown>> {
   const shown = gate();
@@ -76,12 +87,7 @@ const fail = (): never => {
 
 describe('a plan that two workers draft at once', () => {
   test('hears nothing more of an older try once a later one has begun', async () => {
-    const later = gate();
-    const { deps } = made(() => later.opened.then(() => PLAN), PLAN);
-    const run_id = await run();
-    const older = draft(deps, run_id);
-    older.catch(() => undefined);
-    await eventually(async () => (await told(run_id, 'plan.started')).length === 1);
+    const { run_id, deps, older, later } = await drafting();
     await draft(deps, run_id);
     const before = await told(run_id, 'plan.started', 'plan.step_drafted', 'plan.created');
     later.open();
@@ -90,12 +96,7 @@ describe('a plan that two workers draft at once', () => {
   });
 
   test('is shown anew where an older try shows a step at the moment at which a later one begins', async () => {
-    const later = gate();
-    const { deps } = made(() => later.opened.then(() => PLAN), PLAN);
-    const run_id = await run();
-    const older = draft(deps, run_id);
-    older.catch(() => undefined);
-    await eventually(async () => (await told(run_id, 'plan.started')).length === 1);
+    const { run_id, deps, older, later } = await drafting();
     const data = { round: 1, step: STEPS[0]! };
     const show = await aboutToShow(run_id, 'plan:1', { key: 'step', type: 'plan.step_drafted', data });
     const newer = draft(deps, run_id);
