@@ -61,6 +61,12 @@ export function hasReference(text: string): boolean {
   return namesIn(text).length > 0;
 }
 
+/** Whether a value holds a reference anywhere. @param value at most `MAX_DEPTH` levels deep */
+export function holdsReference(value: unknown): boolean {
+  if (typeof value === 'string') return hasReference(value);
+  return typeof value === 'object' && value !== null && Object.values(value).some(holdsReference);
+}
+
 /** A text that fillIn turns back into exactly `text`: what looks like a reference gets a second pair of braces. */
 export function escapeText(text: string): string {
   return text.replace(new RegExp(`\\{(?:${NAME})\\}`, 'g'), '{$&}');
