@@ -214,17 +214,23 @@ function valueAt(value: unknown, pointer: string): unknown {
   return at;
 }
 
-/** Whether objects and arrays nest deeper than `MAX_DEPTH`. Level by level, so that depth costs no stack. */
+/**
+ * Whether objects and arrays nest deeper than `MAX_DEPTH`. Level by level, so that depth costs no stack; what holds nothing is passed
+ * over, of which there may be half a million.
+ */
 export function isTooDeep(value: unknown): boolean {
-  let level: unknown[] = [value];
+  let level = [value].filter(isHolder);
   for (let depth = 0; depth <= MAX_DEPTH; depth += 1) {
-    const next: unknown[] = [];
-    for (const item of level) {
-      if (typeof item === 'object' && item !== null)
-        for (const child of Object.values(item)) next.push(child);
+    const next: object[] = [];
+    for (const holder of level) {
+      for (const child of Object.values(holder)) if (isHolder(child)) next.push(child);
     }
     if (next.length === 0) return false;
     level = next;
   }
-  return level.some((item) => typeof item === 'object' && item !== null);
+  return true;
+}
+
+function isHolder(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
 }

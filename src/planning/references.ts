@@ -190,9 +190,14 @@ function walkTexts(value: unknown, visit: (text: string, pointer: () => string) 
     const { value: current, place } = next;
     if (typeof current === 'string') visit(current, () => pointerOf(place));
     else if (typeof current === 'object' && current !== null) {
-      // Reversed, so that the stack gives them back in the order they stand.
-      for (const [key, child] of Object.entries(current).reverse()) {
-        open.push({ value: child, place: { parent: place, key } });
+      const parts = current as Record<string, unknown>;
+      const keys = Object.keys(parts);
+      // From the last one, so that the stack gives them back in the order they stand. Numbers hold no text: there may be half a million.
+      for (let at = keys.length - 1; at >= 0; at -= 1) {
+        const key = keys[at]!;
+        const child = parts[key];
+        if (typeof child === 'string' || typeof child === 'object')
+          open.push({ value: child, place: { parent: place, key } });
       }
     }
   }
