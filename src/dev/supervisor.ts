@@ -177,7 +177,12 @@ async function migrateSchema(url: string, { env, log }: Start): Promise<void> {
 
 /** Where both stores are of this stack, its Temporal is the right one whatever became of its file: no run is carried out elsewhere. */
 async function trustTemporal(url: string, { env }: Start): Promise<void> {
-  if ([givenValue(env, 'DATABASE_URL'), givenValue(env, 'TEMPORAL_ADDRESS')].some((given) => given !== undefined)) return;
+  if (
+    [givenValue(env, 'DATABASE_URL'), givenValue(env, 'TEMPORAL_ADDRESS')].some(
+      (given) => given !== undefined,
+    )
+  )
+    return;
   const db = openDatabase({ url, pool: 1, name: 'longhaul start' });
   await forgetNamespace(db).finally(() => db.close());
 }
