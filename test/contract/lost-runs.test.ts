@@ -121,6 +121,16 @@ describe('runs whose workflows Temporal has lost', () => {
     expect(startedIds()).toEqual([stays]);
   });
 
+  test('are to be found twice anew by who has not looked meanwhile', async () => {
+    const run_id = await quiet();
+    await looks(1);
+    runs.forget();
+    await looks(1);
+    expect(startedIds()).toEqual([]);
+    await looks(1);
+    expect(startedIds()).toEqual([run_id]);
+  });
+
   test('are not asked about while something is heard of them, before they are handed over, or once they are over', async () => {
     const unstarted = await newRun(test_db.db);
     await test_db.db.query(`update runs set updated_at = now() - interval '1 hour' where id = $1`, [
@@ -205,7 +215,7 @@ describe('runs whose workflows Temporal has lost', () => {
     await looks(2);
     expect(startedIds()).toEqual([run_id]);
     expect(await row(run_id)).toEqual(before);
-    expect(settled).toEqual([]);
+    expect([settled, faults]).toEqual([[], []]);
   });
 
   test('go on with the workflow that Temporal has after all', async () => {
