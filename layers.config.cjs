@@ -62,9 +62,17 @@ const folders = {
     npm: ['@temporalio/worker', '@temporalio/activity', '@temporalio/common', 'prom-client'],
   },
   dev: { values: ['contracts', 'db', 'workers/bundle-workflows'], npm: ['pg', 'picocolors'] },
-  // Keys and the schema are the operator's, who has Postgres; everything about runs goes over HTTP.
+  // Keys, the schema and the choice of Temporal are the operator's, who has Postgres; everything about runs goes over HTTP.
   cli: {
-    values: ['contracts', 'dev', 'db/api-keys', 'db/migrate', 'db/database', 'db/unavailable'],
+    values: [
+      'contracts',
+      'dev',
+      'db/api-keys',
+      'db/migrate',
+      'db/database',
+      'db/temporal-namespace',
+      'db/unavailable',
+    ],
     npm: ['commander'],
   },
   telemetry: { values: ['contracts'], npm: ['pino', 'pino-pretty', 'prom-client', 'lru-cache', 'ulid'] },

@@ -18,6 +18,7 @@ import { resolveStep } from './runs-resolve';
 import { restartRun } from './runs-restart';
 import { showRun } from './runs-show';
 import { watchRun } from './runs-watch';
+import { adoptTemporal } from './temporal-adopt';
 import type { Surroundings, Terminal } from './terminal';
 
 /**
@@ -70,7 +71,11 @@ function programOf(around: Surroundings): Command {
   ])
     runs.addCommand(command(around));
   program.addCommand(migrateSchema(around));
-  for (const command of [program, ...program.commands, ...keys.commands, ...runs.commands])
+  const temporal = program
+    .command('temporal')
+    .description('Which Temporal carries the runs out. It works on Postgres, which DATABASE_URL names.');
+  temporal.addCommand(adoptTemporal(around));
+  for (const command of [program, ...program.commands].flatMap((one) => [one, ...one.commands]))
     command.copyInheritedSettings(program);
   return program;
 }

@@ -13,7 +13,7 @@ export class NewExecution extends Error {}
 /**
  * How an execution stands to a run. Pure.
  *
- *     past      an operator has reset the run since: what it writes is refused
+ *     past      an operator has reset the run since, or it was lost by Temporal and started again: what it writes is refused
  *     new       it came by a Reset of which the run has not heard yet
  *     current   any other; also the first one, of which a run that nobody has written to does not know
  */

@@ -95,7 +95,8 @@ export async function findRun(db: Tx, tenant: string, id: string): Promise<RunRo
   return row;
 }
 
-const OPEN = `status in ('queued', 'running', 'waiting', 'paused', 'cancelling')`;
+/** Condition of runs that have not ended, as the index of them has it. */
+export const OPEN = `status in ('queued', 'running', 'waiting', 'paused', 'cancelling')`;
 
 /** When the oldest run that has not ended was accepted. */
 export async function oldestOpenRun(db: Tx): Promise<Date | null> {

@@ -1,6 +1,8 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { openDatabase } from '../db/database';
 import { migrate } from '../db/migrate';
+import { forgetNamespace } from '../db/temporal-namespace';
 import { clearLeftOver, startChild, type Child } from './child';
 import { prepareHome } from './home';
 import { keepServer } from './keep-servers';
@@ -104,6 +106,7 @@ async function startAll(options: Start): Promise<StackUrls> {
   const [database_url, temporal] = await Promise.all(starting);
   start.signal.throwIfAborted();
   await migrateSchema(database_url, start);
+  await trustTemporal(database_url, start);
   const port = await choosePort(start);
   const api_url = `http://127.0.0.1:${port}`;
   const key = developmentKey(home, start.env);
@@ -170,6 +173,18 @@ async function migrateSchema(url: string, { env, log }: Start): Promise<void> {
       cause: error,
     });
   }
+}
+
+/** Where both stores are of this stack, its Temporal is the right one whatever became of its file: no run is carried out elsewhere. */
+async function trustTemporal(url: string, { env }: Start): Promise<void> {
+  if (
+    [givenValue(env, 'DATABASE_URL'), givenValue(env, 'TEMPORAL_ADDRESS')].some(
+      (given) => given !== undefined,
+    )
+  )
+    return;
+  const db = openDatabase({ url, pool: 1, name: 'longhaul start' });
+  await forgetNamespace(db).finally(() => db.close());
 }
 
 async function choosePort({ env, log }: Start): Promise<number> {

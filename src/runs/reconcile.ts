@@ -2,7 +2,9 @@ import { Client, type ClientConfig } from 'pg';
 import type { Database } from '../db/database';
 import { ClosedRuns } from './closed-runs';
 import type { ClosedWorkflows } from './closed-workflows';
-import type { RunWaker } from './run-workflows';
+import type { KnownWorkflows } from './known-workflows';
+import { LostRuns, type LostRunsDeps } from './lost-runs';
+import type { RunWorkflows } from './run-workflows';
 
 /** Pause between two looks, milliseconds. */
 const EVERY_MS = 1_000;
@@ -12,8 +14,8 @@ const AT_ONCE = 100;
 const TOGETHER = 25;
 /** Longest pause between two wake-ups for the same wish. */
 const LONGEST_PAUSE = '1 minute';
-/** Looks between two for workflows that were closed from outside. */
-const CLOSED_EVERY = 5;
+/** Looks between two for workflows that were closed from outside, or that Temporal has lost. */
+const ASKED_EVERY = 5;
 /** Looks between two clearings of expired idempotency keys and tickets. */
 const CLEAR_EVERY = 60;
 /** Rows that one statement clears. */
@@ -29,14 +31,17 @@ export interface ReconcilerDeps {
   db: Database;
   /** How the elected process holds its lock: on a connection of its own. */
   lock: ClientConfig;
-  workflows: RunWaker;
+  workflows: RunWorkflows;
   closed: ClosedWorkflows;
+  known: KnownWorkflows;
+  onSettled: LostRunsDeps['onSettled'];
   onFault: (what: string, error: unknown) => void;
 }
 
 /**
- * Tells workflows of wishes whose wake-up was lost, because Temporal or the process that took them was away, and ends runs whose workflows
- * an operator has terminated there. One process at a time does it, elected by an advisory lock; the cost does not grow with finished runs.
+ * Tells workflows of wishes whose wake-up was lost, because Temporal or the process that took them was away, ends runs whose workflows
+ * an operator has terminated there, and starts those again that Temporal has lost. One process at a time does it, elected by an advisory
+ * lock; the cost does not grow with finished runs.
  */
 export class Reconciler {
   private leader: Client | null = null;
@@ -47,9 +52,11 @@ export class Reconciler {
   private timer: NodeJS.Timeout | undefined;
   private looking: Promise<void> = Promise.resolve();
   private readonly closed: ClosedRuns;
+  private readonly lost: LostRuns;
 
   constructor(private readonly deps: ReconcilerDeps) {
     this.closed = new ClosedRuns(deps.db, deps.closed, deps.onFault);
+    this.lost = new LostRuns(deps);
   }
 
   start(): void {
@@ -68,12 +75,20 @@ export class Reconciler {
   }
 
   private async look(): Promise<void> {
-    if (!(await this.isElected())) return this.closed.forget();
+    if (!(await this.isElected())) return this.forget();
     this.looks += 1;
     await this.repeatWishes();
     // The first look clears as well: a process that never lives for a minute must not leave them for ever.
     if (this.looks % CLEAR_EVERY === 1 || this.expired_left) await this.clearExpired();
-    if (this.looks % CLOSED_EVERY === 1) await this.closed.look(performance.now());
+    if (this.looks % ASKED_EVERY !== 1) return;
+    await this.closed.look(performance.now());
+    await this.lost.look();
+  }
+
+  /** Another process may look meanwhile. */
+  private forget(): void {
+    this.closed.forget();
+    this.lost.forget();
   }
 
   private async isElected(): Promise<boolean> {

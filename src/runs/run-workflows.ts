@@ -45,9 +45,11 @@ export interface StartableRun {
 export interface RunStarter {
   /**
    * Starts the workflow of a run; one that is there already is success. Over the connection of a worker that has room, that worker gets
-   * the first task with the reply. @throws when Temporal does not take it within 2.5 s.
+   * the first task with the reply.
+   * @returns Temporal's run id of the workflow that is open now; null where there is one that has closed
+   * @throws when Temporal does not take it within 2.5 s.
    */
-  start(run: StartableRun): Promise<void>;
+  start(run: StartableRun): Promise<string | null>;
 }
 
 /** The same, for those who wake them. */
@@ -103,9 +105,10 @@ export function createRunWorkflows(temporal: Temporal, queue: string): RunWorkfl
         const started = starting.run({ request_id, trace_id, tenant, run_id }, () =>
           client.withDeadline(Date.now() + TRY_WITHIN_MS, start),
         );
-        await within(START_WITHIN_MS, started);
+        return (await within(START_WITHIN_MS, started)).firstExecutionRunId;
       } catch (error) {
-        if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+        if (error instanceof WorkflowExecutionAlreadyStartedError) return null;
+        throw error;
       }
     },
   };

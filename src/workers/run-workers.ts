@@ -6,7 +6,8 @@ import type { CrashPoint } from '../contracts/crash-point';
 import { connectionOptions, openDatabase, type Database } from '../db/database';
 import { createInputCheck } from '../planning/input-check';
 import { createClosedWorkflows } from '../runs/closed-workflows';
-import { Reconciler } from '../runs/reconcile';
+import { createKnownWorkflows } from '../runs/known-workflows';
+import { Reconciler, type ReconcilerDeps } from '../runs/reconcile';
 import { RunStarts, type RunStartsDeps } from '../runs/run-starts';
 import { createRunWorkflows } from '../runs/run-workflows';
 import { stopRequest } from '../process-end';
@@ -21,6 +22,12 @@ import { temporalLog } from './temporal-log';
 
 /** Pause between two tries to reach Temporal at the start, milliseconds. */
 const CONNECT_EVERY_MS = 500;
+/** What an operator reads of a run whose workflow was lost. */
+const LOST_RUN = {
+  started: 'it was started again',
+  cancelled: 'it ended as cancelled, as was wished',
+  timed_out: 'its time was over',
+} as const;
 
 /** Runs the workers of a process, one per role, until it is told to stop; then lets go of what it does in good order. */
 export async function runWorkers(
@@ -126,8 +133,8 @@ async function connect(config: Config, log: Logger, stop: Promise<void>): Promis
 }
 
 /**
- * Who cares for runs besides carrying them out: starts new ones, repeats wishes, ends those whose workflows were terminated. On processes of
- * the role `runs` alone: whoever starts a workflow gets its first task.
+ * Who cares for runs besides carrying them out: starts new ones, repeats wishes, ends those whose workflows were terminated, starts those
+ * again whose workflows were lost. On processes of the role `runs` alone: whoever starts a workflow gets its first task.
  */
 function careForRuns(
   { DATABASE_URL: url, TEMPORAL_NAMESPACE: namespace, LONGHAUL_TASK_QUEUE: queue }: Config,
@@ -138,11 +145,15 @@ function careForRuns(
   const temporal = { connection, namespace };
   const workflows = createRunWorkflows(temporal, queue);
   const onFault = (what: string, err: unknown) => log.warn({ err }, what);
+  const onSettled: ReconcilerDeps['onSettled'] = ({ id: run_id, tenant, request_id, trace_id }, became) =>
+    log.warn({ run_id, tenant, request_id, trace_id }, `Temporal had lost the run; ${LOST_RUN[became]}.`);
   const reconciler = new Reconciler({
     db,
     lock: connectionOptions(url, 'longhaul reconciler'),
     workflows,
     closed: createClosedWorkflows(temporal, queue),
+    known: createKnownWorkflows(temporal),
+    onSettled,
     onFault,
   });
   reconciler.start();

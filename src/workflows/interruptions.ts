@@ -11,12 +11,9 @@ import {
 import type { Ending } from '../contracts/ending';
 import type { WishKind, Wishes } from '../contracts/step-result';
 import { Ended } from './failures';
-import { LOOK, type RunInput } from './messages';
+import { LOOK, MAX_WAIT_S, type RunInput } from './messages';
 import { readWishes } from './proxies';
 import { shielded } from './shielded';
-
-/** Longest wait for one answer of a person, where the rules of the run say nothing, seconds: a week. */
-const MAX_WAIT_S = 604_800;
 
 /** What may end a run from outside, or hold it up: a wish, its deadline, a question that a person has not answered. */
 export interface Interruptions {

@@ -9,6 +9,9 @@ export const LOOK = 'look';
 /** The header in which a run's trail (contracts/trail.ts) goes from the start of its workflow to its activities. */
 export const TRAIL = 'longhaul-trail';
 
+/** Longest wait for one answer of a person, where the rules of the run say nothing, seconds: a week. */
+export const MAX_WAIT_S = 604_800;
+
 /** What a run's workflow is started with. Its workflow id is the run's id. */
 export interface RunInput {
   run_id: string;

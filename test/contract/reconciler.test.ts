@@ -5,7 +5,14 @@ import { newId } from '../../src/db/new-id';
 import { Reconciler } from '../../src/runs/reconcile';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
-import { fakeClosed, fakeWorkflows, type FakeClosed, type FakeWorkflows } from '../support/fakes';
+import {
+  fakeClosed,
+  fakeKnown,
+  fakeWorkflows,
+  type FakeClosed,
+  type FakeKnown,
+  type FakeWorkflows,
+} from '../support/fakes';
 import { newRun, rowOf } from '../support/runs';
 
 describe('the reconciler', () => {
@@ -17,6 +24,7 @@ describe('the reconciler', () => {
     test_db = await createTestDatabase();
     workflows = fakeWorkflows();
     closed = fakeClosed();
+    known = fakeKnown();
     faults.length = 0;
   });
   afterEach(async () => {
@@ -25,12 +33,15 @@ describe('the reconciler', () => {
   });
 
   let closed: FakeClosed;
+  let known: FakeKnown;
   function begin(name = 'test reconciler', of = workflows): Reconciler {
     const reconciler = new Reconciler({
       db: test_db.db,
       lock: connectionOptions(test_db.url, name),
       workflows: of,
       closed,
+      known,
+      onSettled: () => undefined,
       onFault: (what) => void faults.push(what),
     });
     open.push(reconciler);

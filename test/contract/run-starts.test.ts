@@ -197,7 +197,7 @@ describe('the starts of runs', () => {
       async start(run) {
         under_way.push(run.id);
         await new Promise<void>((resolve) => waiting.push(resolve));
-        await workflows.start(run);
+        return workflows.start(run);
       },
       letGo: (count = Infinity) => waiting.splice(0, count).forEach((go) => go()),
     };

@@ -3,6 +3,7 @@ import { defaultPayloadConverter } from '@temporalio/common';
 import { temporal as proto } from '@temporalio/proto';
 import { NativeConnection } from '@temporalio/worker';
 import { createClosedWorkflows } from '../../src/runs/closed-workflows';
+import { createKnownWorkflows } from '../../src/runs/known-workflows';
 import { createRunWorkflows } from '../../src/runs/run-workflows';
 import { newId } from '../../src/db/new-id';
 import { RULES } from '../support/runs';
@@ -28,13 +29,13 @@ const startable = (n: number) => ({
   trace_id: `${n}`.repeat(32),
 });
 
-describe('The port to the workflows of runs', () => {
-  let connection: NativeConnection;
-  beforeAll(async () => {
-    connection = await NativeConnection.connect({ address: servers().temporal_address });
-  });
-  afterAll(() => connection.close());
+let connection: NativeConnection;
+beforeAll(async () => {
+  connection = await NativeConnection.connect({ address: servers().temporal_address });
+});
+afterAll(() => connection.close());
 
+describe('The port to the workflows of runs', () => {
   test('starts each workflow with the trail of its own run, also many at once', async () => {
     const workflows = createRunWorkflows({ connection, namespace: 'default' }, 'nobody-polls');
     const runs = [1, 2, 3].map(startable);
@@ -85,12 +86,6 @@ describe('The port to the workflows of runs', () => {
 
 describe('The port to workflows that were closed from outside', () => {
   const queue = `nobody-polls-${newId('run').toLowerCase()}`;
-  let connection: NativeConnection;
-  beforeAll(async () => {
-    connection = await NativeConnection.connect({ address: servers().temporal_address });
-  });
-  afterAll(() => connection.close());
-
   test('lists those of its own queue that were terminated, and says by which execution and why', async () => {
     const temporal = { connection, namespace: 'default' };
     const client = new Client(temporal);
@@ -118,5 +113,33 @@ describe('The port to workflows that were closed from outside', () => {
     for (const run_id of [open!.id, canceled!.id, 'run_of_nobody'])
       expect(await closed.newestOf(run_id)).toBeNull();
     for (const { id } of [open!, canceled!]) await client.workflow.getHandle(id).terminate();
+  });
+});
+
+describe('The port to workflows that Temporal may have lost', () => {
+  test('tells an open one, a closed one and one that is not there apart, as a start of them does', async () => {
+    const temporal = { connection, namespace: 'default' };
+    const known = createKnownWorkflows(temporal);
+    const workflows = createRunWorkflows(temporal, 'nobody-polls');
+    const run = startable(1);
+    expect(await known.standingOf(run.id)).toBe('unknown');
+    const execution = await workflows.start(run);
+    expect(await known.standingOf(run.id)).toBe('open');
+    expect(await workflows.start(run)).toBe(execution);
+    const handle = new Client(temporal).workflow.getHandle(run.id);
+    expect((await handle.describe()).runId).toBe(execution);
+    await handle.terminate();
+    expect(await known.standingOf(run.id)).toBe('closed');
+    expect(await workflows.start(run)).toBeNull();
+  });
+
+  test('names the namespace by what it is, and takes one that is not there for no answer', async () => {
+    const { namespaceInfo } = await connection.workflowService.describeNamespace({ namespace: 'default' });
+    const known = createKnownWorkflows({ connection, namespace: 'default' });
+    expect(await known.namespaceId()).toBe(namespaceInfo!.id);
+    expect(namespaceInfo!.id).not.toBe('default');
+    const nowhere = createKnownWorkflows({ connection, namespace: 'nowhere' });
+    await expect(nowhere.standingOf('run_1')).rejects.toThrow();
+    await expect(nowhere.namespaceId()).rejects.toThrow();
   });
 });

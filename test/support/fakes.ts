@@ -3,6 +3,7 @@ import type { AnswerWriter } from '../../src/planning/answer-writer';
 import type { Judge } from '../../src/planning/judge';
 import type { Draft, Planner } from '../../src/planning/planner';
 import type { ClosedWorkflow, ClosedWorkflows } from '../../src/runs/closed-workflows';
+import type { KnownWorkflows } from '../../src/runs/known-workflows';
 import type { RunWorkflows, StartableRun } from '../../src/runs/run-workflows';
 
 /** An answer, or an error that is thrown instead, or something to be done before the answer is there. */
@@ -86,6 +87,8 @@ export interface FakeWorkflows extends RunWorkflows {
   refused: Set<string>;
   started: StartableRun[];
   woken: string[];
+  /** What it calls the execution of a workflow that is started; null where there is one that has closed. */
+  execution: string | null;
 }
 
 /** What Temporal says of closed workflows, without Temporal. */
@@ -121,6 +124,36 @@ export function fakeClosed(): FakeClosed {
   return closed;
 }
 
+/** Which workflows Temporal knows, without Temporal. */
+export interface FakeKnown extends KnownWorkflows {
+  namespace: string;
+  /** While true, nothing is answered. */
+  away: boolean;
+  /** Runs whose workflows are not open; of all others they are. */
+  lost: Map<string, 'closed' | 'unknown'>;
+  asked: string[];
+}
+
+export function fakeKnown(): FakeKnown {
+  const answer = async <T>(of: () => T) => {
+    if (known.away) throw new Error('Temporal is away');
+    return of();
+  };
+  const known: FakeKnown = {
+    namespace: 'first',
+    away: false,
+    lost: new Map(),
+    asked: [],
+    namespaceId: () => answer(() => known.namespace),
+    standingOf: (run_id) =>
+      answer(() => {
+        known.asked.push(run_id);
+        return known.lost.get(run_id) ?? 'open';
+      }),
+  };
+  return known;
+}
+
 export function fakeWorkflows({ away = false }: { away?: boolean } = {}): FakeWorkflows {
   const take = async (id: string) => {
     if (workflows.away) throw new Error('Temporal is away');
@@ -131,7 +164,12 @@ export function fakeWorkflows({ away = false }: { away?: boolean } = {}): FakeWo
     refused: new Set(),
     started: [],
     woken: [],
-    start: (run) => take(run.id).then(() => void workflows.started.push(run)),
+    execution: 'started',
+    async start(run) {
+      await take(run.id);
+      workflows.started.push(run);
+      return workflows.execution;
+    },
     look: (run_id) => take(run_id).then(() => void workflows.woken.push(run_id)),
   };
   return workflows;

@@ -21,7 +21,7 @@ export const RULES: Rules = {
 
 /** A queued run with its first event, as a submit leaves it. @returns its id. */
 export async function newRun(
-  db: Database,
+  db: Tx,
   { tenant = 'tenant', plan, rules = RULES }: { tenant?: string; plan?: GivenPlan; rules?: Rules } = {},
 ): Promise<string> {
   const id = newId('run');

@@ -131,3 +131,19 @@ test('the schema is checked and brought up to date', async () => {
     await client.end();
   }
 });
+
+test('another Temporal is said to be the right one', async () => {
+  const remembered = async () => {
+    const rows = await api.database.db.query<{ id: string }>('select id from temporal_namespace');
+    return rows.map(({ id }) => id);
+  };
+  expect(await longhaul('temporal adopt first')).toEqual({
+    code: 0,
+    out: '',
+    err: 'It is first now; before, it was none.\n',
+  });
+  expect((await longhaul('temporal adopt second')).err).toBe('It is second now; before, it was first.\n');
+  expect((await longhaul('temporal adopt second')).err).toBe('It was second already.\n');
+  expect(await remembered()).toEqual(['second']);
+  expect((await longhaul('temporal adopt')).code).toBe(2);
+});

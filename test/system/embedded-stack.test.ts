@@ -280,8 +280,13 @@ describe('development stack', () => {
 
     const children = [childMark('api'), childMark('worker')];
     await killHard(first);
+    const postgres = new Client({ connectionString: said.database_url });
+    await postgres.connect();
+    await postgres.query(`insert into temporal_namespace (id) values ('of a file that was thrown away')`);
     const stack = startStack(options);
     const { database_url, temporal_address } = await stack.ready;
+    expect((await postgres.query('select id from temporal_namespace')).rows).toEqual([]); // the next one is right
+    await postgres.end();
     expect({ database_url, temporal_address }).toEqual({
       database_url: said.database_url,
       temporal_address: said.temporal_address,
