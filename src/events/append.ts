@@ -7,7 +7,7 @@ import type { WishKind } from '../contracts/step-result';
 import { DATABASE_NOW } from '../db/database-now';
 import { newId } from '../db/new-id';
 import type { NewPlan } from '../db/plans';
-import { RUN_COLUMNS, RUN_PROGRESS, findRun, type NewRun, type RunRow } from '../db/runs';
+import { RUN_COLUMNS, findRun, type NewRun, type RunRow } from '../db/runs';
 import { claimOf, datedKey, type RequestKey } from '../db/request-keys';
 import type { StepChange, StepRef } from '../db/steps';
 import type { Tx } from '../db/tx';
@@ -39,6 +39,9 @@ const DATED_RUN = `$1::jsonb || jsonb_build_object(
 /** Its first fact: the moment in it is that of the row. */
 const DATED_CREATED = `jsonb_set($2::jsonb, '{0,data,run,created_at}',
   to_jsonb(to_char(now() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')))`;
+
+/** In the place of RUN_PROGRESS: a run that is stored this moment has no plan, so there is nothing to be counted. */
+const NO_PROGRESS = 'cross join (select 0 as steps_total, 0 as steps_done) p';
 
 /** SQLSTATE of take_run(): see migrations/0008_submit.sql. */
 const TOO_MANY_OPEN = 'LH429';
@@ -111,7 +114,7 @@ export async function appendRun(
   const claim = key && claimOf(key);
   try {
     const [row] = await tx.query<RunRow>(
-      `select ${RUN_COLUMNS} from take_run(${DATED_RUN}, ${DATED_CREATED}, ${datedKey('$3')}, $4) r ${RUN_PROGRESS}`,
+      `select ${RUN_COLUMNS} from take_run(${DATED_RUN}, ${DATED_CREATED}, ${datedKey('$3')}, $4) r ${NO_PROGRESS}`,
       [JSON.stringify(run), firstFact(run), claim, open_runs],
     );
     if (row === undefined) return 'key_taken';
