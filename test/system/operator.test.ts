@@ -3,7 +3,7 @@ import type { RunEvent } from '../../src/contracts/event';
 import type { Step } from '../../src/contracts/plan';
 import type { StepView } from '../../src/contracts/round-views';
 import type { Run } from '../../src/contracts/run';
-import { EMPTY_VIEW, viewAfter } from '../../src/dev/run-view';
+import { EMPTY_VIEW, viewAfter } from '../../src/watch/run-view';
 import { eventually } from '../support/eventually';
 import { startSystem, type System } from '../support/stack';
 import {

@@ -1,7 +1,7 @@
 import type { EventData, EventType, RunEvent } from '../../src/contracts/event';
 import type { Step } from '../../src/contracts/plan';
-import { drawView, eventLine, runTree, type Paint } from '../../src/dev/run-tree';
-import { EMPTY_VIEW, viewAfter } from '../../src/dev/run-view';
+import { drawView, eventLine, runTree, type Paint } from '../../src/watch/run-tree';
+import { EMPTY_VIEW, viewAfter } from '../../src/watch/run-view';
 
 const plain = (text: string) => text;
 const PLAIN: Paint = { green: plain, red: plain, yellow: plain, cyan: plain, dim: plain, bold: plain };
