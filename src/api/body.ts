@@ -138,19 +138,25 @@ export function hostileParts(whole: unknown, root: string): RefusedPart[] {
   const wrong = (fault: Fault | null) => {
     if (fault !== null) parts.push({ pointer: root + pointerOf(path), ...fault });
   };
+  const lookInto = (key: PropertyKey, value: unknown): void => {
+    path.push(key);
+    if (key === '__proto__') wrong({ code: 'unknown_field', detail: 'is not a field of this request' });
+    if (typeof key === 'string') wrong(faultOfText(key));
+    look(value);
+    path.pop();
+  };
   const look = (value: unknown): void => {
     if (typeof value === 'string') return wrong(faultOfText(value));
     if (typeof value === 'number') return wrong(faultOfNumber(value));
     if (value === null || typeof value !== 'object') return;
-    // An array may have a million items: their indexes are no texts unless one is told.
-    const keys = Array.isArray(value) ? value.keys() : Object.keys(value);
-    for (const key of keys) {
+    if (Array.isArray(value)) {
+      // By index and not by an iterator, which takes twice as long: a list may have half a million items.
+      for (let at = 0; at < value.length && parts.length < ENOUGH; at += 1) lookInto(at, value[at]);
+      return;
+    }
+    for (const [key, part] of Object.entries(value)) {
       if (parts.length >= ENOUGH) return;
-      path.push(key);
-      if (key === '__proto__') wrong({ code: 'unknown_field', detail: 'is not a field of this request' });
-      if (typeof key === 'string') wrong(faultOfText(key));
-      look((value as Record<PropertyKey, unknown>)[key]);
-      path.pop();
+      lookInto(key, part);
     }
   };
   look(whole);

@@ -263,7 +263,7 @@ export async function cancelSteps(
        select run_id, plan_version, id from steps
        where run_id = $1 and status in ('pending', 'running', 'retrying', 'waiting') order by position for update
      ), ended as (
-       update steps set status = 'cancelled', finished_at = now(), fence = fence + 1,
+       update steps set status = 'cancelled', finished_at = now(),
          status_reason = $2 || case when exists (
            select from effects e where e.effect_scope = steps.effect_scope and e.step_id = steps.id and e.status <> 'done'
          ) then $3 else '' end

@@ -3,9 +3,9 @@ import type { ToolCard } from '../contracts/tool';
 import {
   escapeKey,
   hasReference,
+  holdsReference,
   isReferenceAlone,
   MAX_DEPTH,
-  referencesOf,
   unescapeLiterals,
 } from './references';
 
@@ -32,6 +32,11 @@ export interface InputCheck {
 
 /** Problems reported per input: the first ones lead to the rest. */
 const MAX_PROBLEMS = 20;
+/**
+ * Characters of all pointers to what is wrong with an input that are looked at. Thousands of references may stand under one long key, each
+ * wrong as a text and with a pointer as long as the key; an input of a megabyte that means something stays far below.
+ */
+const MAX_PATHS_CHARS = 32_000_000;
 
 /** Judges a text by more than its being a text. */
 const TEXT_KEYWORDS = new Set(['minLength', 'maxLength', 'pattern', 'format', 'enum', 'const']);
@@ -104,7 +109,11 @@ export function createInputCheck(): InputCheck {
     // What is too deep is refused as it is; a copy is only made where something is escaped.
     const isAsMeant = isTooDeep(input) || !JSON.stringify(input).includes('{{');
     const errors = errorsOf(tool, isAsMeant ? input : unescapeLiterals(input));
-    return Array.isArray(errors) ? problemsOf(withoutOpen(errors, input)) : [errors];
+    if (!Array.isArray(errors)) return [errors];
+    const chars = errors.reduce((sum, { instancePath }) => sum + instancePath.length, 0);
+    if (chars > MAX_PATHS_CHARS)
+      return [{ pointer: '', detail: 'is wrong in too many places under long keys' }];
+    return problemsOf(withoutOpen(errors, input));
   };
   const output = ({ name, version, output_schema }: ReturningTool, value: unknown): InputProblem[] => {
     if (output_schema === undefined) return [];
@@ -124,11 +133,7 @@ function compile(ajv: Ajv, schema: Record<string, unknown>): ValidateFunction | 
 
 /** Leaves out the errors that a reference may still put right. */
 function withoutOpen(errors: ErrorObject[], input: unknown): ErrorObject[] {
-  if (errors.length === 0) return errors;
-  const references = referencesOf(input).map(({ pointer }) => pointer);
-  if (references.length === 0) return errors;
-  const within = (path: string): boolean =>
-    references.some((pointer) => pointer === path || pointer.startsWith(`${path}/`));
+  if (errors.length === 0 || !holdsReference(input)) return errors;
   const open = new Set<ErrorObject>();
   for (const error of errors) {
     const at = valueAt(input, error.instancePath);
@@ -136,18 +141,27 @@ function withoutOpen(errors: ErrorObject[], input: unknown): ErrorObject[] {
       if (isReferenceAlone(at) || TEXT_KEYWORDS.has(error.keyword)) open.add(error);
     }
   }
-  // Alternatives come after the errors of their branches, inner ones first.
-  for (const error of errors) {
-    if (!WHOLE_KEYWORDS.has(error.keyword) || !within(error.instancePath)) continue;
-    const branches = errors.filter(
-      (other) => other !== error && other.schemaPath.startsWith(`${error.schemaPath}/`),
-    );
+  for (const [index, error] of errors.entries()) {
+    if (!WHOLE_KEYWORDS.has(error.keyword) || !holdsReference(valueAt(input, error.instancePath))) continue;
+    const branches = branchesOf(errors, index);
     const isAlternative = error.keyword === 'anyOf' || error.keyword === 'oneOf';
     if (isAlternative && branches.length > 0 && !hasOpenBranch(error, branches, open)) continue;
     open.add(error);
     for (const branch of branches) open.add(branch);
   }
   return errors.filter((error) => !open.has(error));
+}
+
+/** The errors of the branches of a keyword: they come right before its own, inner ones first, and are about the same part or within it. */
+function branchesOf(errors: readonly ErrorObject[], index: number): ErrorObject[] {
+  const { instancePath, schemaPath } = errors[index]!;
+  const branches: ErrorObject[] = [];
+  for (let at = index - 1; at >= 0; at -= 1) {
+    const before = errors[at]!;
+    if (before.instancePath !== instancePath && !before.instancePath.startsWith(`${instancePath}/`)) break;
+    if (before.schemaPath.startsWith(`${schemaPath}/`)) branches.push(before);
+  }
+  return branches;
 }
 
 /** Whether some branch fails only by what a reference may put right. */
@@ -200,17 +214,23 @@ function valueAt(value: unknown, pointer: string): unknown {
   return at;
 }
 
-/** Whether objects and arrays nest deeper than `MAX_DEPTH`. Level by level, so that depth costs no stack. */
+/**
+ * Whether objects and arrays nest deeper than `MAX_DEPTH`. Level by level, so that depth costs no stack; what holds nothing is passed
+ * over, of which there may be half a million.
+ */
 export function isTooDeep(value: unknown): boolean {
-  let level: unknown[] = [value];
+  let level = [value].filter(isHolder);
   for (let depth = 0; depth <= MAX_DEPTH; depth += 1) {
-    const next: unknown[] = [];
-    for (const item of level) {
-      if (typeof item === 'object' && item !== null)
-        for (const child of Object.values(item)) next.push(child);
+    const next: object[] = [];
+    for (const holder of level) {
+      for (const child of Object.values(holder)) if (isHolder(child)) next.push(child);
     }
     if (next.length === 0) return false;
     level = next;
   }
-  return level.some((item) => typeof item === 'object' && item !== null);
+  return true;
+}
+
+function isHolder(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
 }

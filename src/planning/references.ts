@@ -61,6 +61,12 @@ export function hasReference(text: string): boolean {
   return namesIn(text).length > 0;
 }
 
+/** Whether a value holds a reference anywhere. @param value at most `MAX_DEPTH` levels deep */
+export function holdsReference(value: unknown): boolean {
+  if (typeof value === 'string') return hasReference(value);
+  return typeof value === 'object' && value !== null && Object.values(value).some(holdsReference);
+}
+
 /** A text that fillIn turns back into exactly `text`: what looks like a reference gets a second pair of braces. */
 export function escapeText(text: string): string {
   return text.replace(new RegExp(`\\{(?:${NAME})\\}`, 'g'), '{$&}');
@@ -184,9 +190,14 @@ function walkTexts(value: unknown, visit: (text: string, pointer: () => string) 
     const { value: current, place } = next;
     if (typeof current === 'string') visit(current, () => pointerOf(place));
     else if (typeof current === 'object' && current !== null) {
-      // Reversed, so that the stack gives them back in the order they stand.
-      for (const [key, child] of Object.entries(current).reverse()) {
-        open.push({ value: child, place: { parent: place, key } });
+      const parts = current as Record<string, unknown>;
+      const keys = Object.keys(parts);
+      // From the last one, so that the stack gives them back in the order they stand. Numbers hold no text: there may be half a million.
+      for (let at = keys.length - 1; at >= 0; at -= 1) {
+        const key = keys[at]!;
+        const child = parts[key];
+        if (typeof child === 'string' || typeof child === 'object')
+          open.push({ value: child, place: { parent: place, key } });
       }
     }
   }

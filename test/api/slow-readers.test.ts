@@ -126,6 +126,26 @@ describe('reader that never reads', () => {
     mute.socket.terminate();
     await once(mute.socket, 'close');
   });
+
+  test('of a WebSocket is closed with 4408 too where answers to its pings fill the rest', async () => {
+    const run = await startedRun(hurried);
+    const known = new Set(hurried.sockets());
+    const slow = await openWs(hurried, `/ws/runs/${run.id}`);
+    await eventually(() => slow.events().length === 2);
+    const [server] = [...hurried.sockets()].filter((socket) => !known.has(socket));
+    slow.socket.pause();
+    // Events fill the network, then almost all that may wait; one more would not fit.
+    for (let i = 0; server!.writableLength < 985_000; i += 1) {
+      const chars = server!.writableLength < 900_000 ? CHARS : 5_000;
+      const handed = server!.bytesWritten + chars;
+      await hurried.append(run.id, facts(i, 1, chars));
+      await eventually(() => server!.bytesWritten > handed);
+    }
+    for (let i = 0; i < 190; i += 1) slow.socket.ping('x'.repeat(125));
+    await eventually(() => hurried.readers() === 0, { what: 'the reader to be let go' });
+    slow.socket.resume();
+    expect(await slow.closed()).toEqual([4408, 'slow']);
+  });
 });
 
 describe('heartbeat of server-sent events', () => {

@@ -82,12 +82,14 @@ export function badBodies(root: Schema, schemas: Record<string, Schema>): BadBod
   }
 
   function* wrongKeys(
-    { additionalProperties, propertyNames }: Schema,
+    { properties, additionalProperties, propertyNames }: Schema,
     pointer: string,
     place: (more: object) => unknown,
   ): Generator<BadBody> {
     const keys = ['__proto__', 'a\0', '\ud800'];
-    if (additionalProperties === false) keys.push('constructor', 'toString', 'nothing');
+    // Whatever the document says: an object that names its fields takes no others.
+    if (properties !== undefined || additionalProperties === false)
+      keys.push('constructor', 'toString', 'nothing');
     if (propertyNames?.minLength === 1) keys.push('', 'k'.repeat(propertyNames.maxLength! + 1));
     for (const key of keys) {
       const body = place(hostileKey(key) as object);

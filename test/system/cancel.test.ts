@@ -60,7 +60,9 @@ describe('Cancelling a run', () => {
     await expectCancelled(id);
   });
 
-  test('does not wait for a tool that ignores its signal, and refuses what it brings later', async () => {
+  // What it brings is dropped where the worker has given it up by then, and else refused by the record: each has tests of its own among
+  // the activities. Here all of it is in place.
+  test('does not wait for a tool that ignores its signal, and tells nothing of what it brings later', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'longhaul-cancel-'));
     const until = join(folder, 'let-go');
     const { id } = await system.submit({
@@ -69,17 +71,22 @@ describe('Cancelling a run', () => {
     });
     await started(id, 'one');
     await cancel(id);
-    const events = await expectCancelled(id);
+    const stored = async () => ({
+      events: await system.events(id),
+      steps: await system.database.db.query('select * from steps where run_id = $1', [id]),
+    });
+    await expectCancelled(id);
+    const before = await stored();
     writeFileSync(until, '');
     await eventually(() => existsSync(`${until}.seen`), { what: 'the tool to be through' });
     rmSync(folder, { recursive: true });
-    // A whole run of the same worker takes longer than to refuse the late result.
+    // A whole run of the same worker takes longer than to pass over the late result.
     const later = await system.submit({
       goal: 'wait',
       plan: { steps: [{ id: 'one', tool: 'test.wait', input: { ms: 1 } }] },
     });
     await system.ended(later.id);
-    expect(await system.events(id)).toEqual(events);
+    expect(await stored()).toEqual(before);
   });
 
   test('stops a chain of instant steps', async () => {

@@ -88,3 +88,8 @@ export function messageOf(text: string): Buffer {
   message.write(text, head);
   return message;
 }
+
+/** The answer to a ping of the protocol (RFC 6455 §5.5.3), as it goes to the socket. @param bytes what came with the ping, at most 125 */
+export function pongOf(bytes: Buffer): Buffer {
+  return Buffer.concat([Buffer.from([0x8a, bytes.length]), bytes]);
+}

@@ -22,7 +22,7 @@ import { filterFields, filterOf } from './filter';
 import { FrameRate } from './frame-rate';
 import type { OpenStream } from './open-streams';
 import { Outflow, type Outlet } from './outflow';
-import { frameIn, messageOf, type ClientFrame } from './ws-frames';
+import { frameIn, messageOf, pongOf, type ClientFrame } from './ws-frames';
 import { Subscriptions, type Subscriber } from './ws-subscriptions';
 
 /** Runs that one socket may read at once. */
@@ -84,8 +84,8 @@ export class WsSession implements OpenStream, Outlet, Subscriber {
     ws.on('close', () => this.leave());
     ws.on('pong', () => (this.alive = true));
     ws.on('ping', (bytes: Buffer) => {
-      // Who asks without reading the answers gets no more of them: they would pile up here.
-      if (this.isWithinRate() && !this.outflow.full) ws.pong(bytes);
+      // Who asks without reading the answers gets no more of them, and is let go: they would pile up here.
+      if (this.isWithinRate() && !this.outflow.full) this.outflow.write(pongOf(bytes));
     });
     // Bound: what a frame causes belongs to the log context of the session, and not to whatever the socket was opened in.
     ws.on(
