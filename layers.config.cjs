@@ -61,12 +61,15 @@ const folders = {
     values: [...EVERYWHERE, 'workflows/messages'],
     npm: ['@temporalio/worker', '@temporalio/activity', '@temporalio/common', 'prom-client'],
   },
-  dev: { values: ['contracts', 'db', 'workers/bundle-workflows'], npm: ['pg', 'picocolors'] },
+  // A run on a terminal, from its events: the demo and the command line show it so.
+  watch: { values: ['contracts'], npm: ['picocolors'] },
+  dev: { values: ['contracts', 'db', 'watch', 'workers/bundle-workflows'], npm: ['pg'] },
   // Keys, the schema and the choice of Temporal are the operator's, who has Postgres; everything about runs goes over HTTP.
   cli: {
     values: [
       'contracts',
       'dev',
+      'watch',
       'db/api-keys',
       'db/migrate',
       'db/database',

@@ -1,4 +1,4 @@
-import { sseParser } from '../../src/dev/read-sse';
+import { sseParser } from '../../src/watch/read-sse';
 import type { Ground } from '../ground';
 import { clock, goalOf } from './stories';
 

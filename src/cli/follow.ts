@@ -1,5 +1,5 @@
 import type { Run } from '../contracts/run';
-import { followRun } from '../dev/follow-run';
+import { followRun } from '../watch/follow-run';
 import type { Api } from './api';
 import { CommandEnd, EXIT } from './exit';
 import { plain } from './plain';

@@ -1,6 +1,6 @@
 import type { Origin } from '../contracts/origin';
 import type { Run } from '../contracts/run';
-import { branches } from '../dev/run-tree';
+import { branches } from '../watch/run-tree';
 
 /** How a run came about, to be read behind "a": `restart of run_1 from failed`. */
 export function originWords({ type, run_id, from }: Origin): string {

@@ -1,5 +1,5 @@
 import { inheritedEnvironment } from '../config';
-import { screenOf } from '../dev/screen';
+import { screenOf } from '../watch/screen';
 import { onSignals } from '../dev/signals';
 import { EXIT } from './exit';
 import { runProgram } from './program';

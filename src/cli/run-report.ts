@@ -1,8 +1,8 @@
 import type { StepView } from '../contracts/round-views';
 import type { Run } from '../contracts/run';
 import { isTerminal } from '../contracts/run-status';
-import { clip } from '../dev/run-tree';
-import { compact } from '../dev/run-view';
+import { clip } from '../watch/run-tree';
+import { compact } from '../watch/run-view';
 import { lineageTree, originWords } from './lineage';
 import { plain } from './plain';
 import { failureLines, restartLine } from './run-end';

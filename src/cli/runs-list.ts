@@ -2,7 +2,7 @@ import { Command, Option } from 'commander';
 import { ORIGIN_TYPES, type Origin } from '../contracts/origin';
 import type { Run } from '../contracts/run';
 import type { RunStatus } from '../contracts/run-status';
-import { clip } from '../dev/run-tree';
+import { clip } from '../watch/run-tree';
 import { listRuns } from './run-pages';
 import { outputOption, printJson, printTable, type Output, type Surroundings } from './terminal';
 import { count, runId, statuses } from './words';

@@ -1,6 +1,6 @@
 import { Option } from 'commander';
 import type { Database } from '../db/database';
-import type { Screen } from '../dev/follow-run';
+import type { Screen } from '../watch/follow-run';
 import type { Api } from './api';
 
 /** What a command is given: its surroundings. Data goes to `out`, everything else to `err`. */

@@ -14,7 +14,8 @@ import type { Catalogue } from '../tools/registry';
 import type { Fate } from './closure';
 import { earlierRun, requestKeyOf } from './request-key';
 import { decideRerun, refuseMissing, type Asked, type Decided } from './decide-rerun';
-import { rulesOfRerun } from './rerun-rules';
+import { refuseUnpaidAnswer, type ForecastAnswer } from './paid-answer';
+import { rulesOfRun, saidOf } from './run-rules';
 import { queueFull } from './submit';
 import { takeOver } from './take-over';
 
@@ -27,6 +28,7 @@ export interface RerunDeps {
   open_runs: number;
   tools: Catalogue;
   checkInput: InputCheck;
+  forecastAnswer: ForecastAnswer;
 }
 
 /** Which run is to be repeated, and how. */
@@ -48,8 +50,8 @@ export interface RerunSubmission extends RerunRequest {
 /**
  * Restarts or forks a run that has ended: a new run takes over what holds of it and carries out the rest. All of it is committed in one
  * transaction, in which the old run can be neither removed nor reopened; a worker starts its workflow as after a submit.
- * @throws Refusal `not_found`, and as `decideRerun`; `invalid_plan` when tools are gone, `idempotency_mismatch`, `queue_full`; Unavailable
- * when Postgres is away.
+ * @throws Refusal `not_found`, and as `decideRerun` and `refuseUnpaidAnswer`; `invalid_plan` when tools are gone, `idempotency_mismatch`,
+ * `queue_full`; Unavailable when Postgres is away.
  */
 export async function rerun(
   deps: RerunDeps,
@@ -113,11 +115,25 @@ async function requireRepeated(
 }
 
 function decide(deps: RerunDeps, old: RepeatedRun, request: RerunRequest): Decided {
-  return decideRerun(old, request.asked, { ...deps, rules: rulesOf(deps, old, request).rules });
+  const { rules } = rulesOf(deps, old, request);
+  const decided = decideRerun(old, request.asked, { ...deps, rules });
+  if (isAnsweredByModel(old, decided))
+    refuseUnpaidAnswer(deps.forecastAnswer(request.asked.goal ?? old.goal), rules);
+  return decided;
 }
 
-function rulesOf({ rules: today }: RerunDeps, old: RepeatedRun, { asked, day }: RerunRequest) {
-  return rulesOfRerun(old, { today, ...(day && { day }), ...(asked.model && { tier: asked.model }) });
+/** Whether, where there are models, one answers what the plan that is already there comes to. One that is taken over keeps who answers. */
+function isAnsweredByModel({ plan }: RepeatedRun, { planning, given_plan }: Decided): boolean {
+  return given_plan !== null || (planning !== 'again' && plan?.outline.answer === 'llm');
+}
+
+/** What was said of the run that is repeated holds, and the operator's limits are those of today. */
+function rulesOf(
+  { rules: today }: RerunDeps,
+  old: RepeatedRun,
+  { asked: { model: tier }, day }: RerunRequest,
+) {
+  return rulesOfRun({ ...saidOf(old), ...(tier && { tier }) }, { today, ...(day && { day }) });
 }
 
 function newRun(
@@ -129,15 +145,13 @@ function newRun(
 ): NewRun {
   const { asked, request_id, trace_id } = submission;
   const { tenant, user, metadata, tags, root_run_id } = old;
-  const { rules, budget } = rulesOf(deps, old, submission);
   return {
     id,
     tenant,
     user,
     goal: asked.goal ?? old.goal,
     given_plan,
-    rules,
-    budget,
+    ...rulesOf(deps, old, submission),
     metadata,
     tags,
     request_id,

@@ -2,10 +2,12 @@ import { Refusal } from '../contracts/refusal';
 import type { Rules } from '../contracts/rules';
 import type { SubmitRun } from '../contracts/run';
 import { newId } from '../db/new-id';
-import type { NewRun, RunBudget, RunRow } from '../db/runs';
+import type { NewRun, RunRow } from '../db/runs';
 import type { Tx } from '../db/tx';
 import { appendRun } from '../events/append';
+import { refuseUnpaidAnswer, type ForecastAnswer } from './paid-answer';
 import { earlierRun, requestKeyOf } from './request-key';
+import { refuseBeyond, rulesOfRun, type Said } from './run-rules';
 
 /** Seconds after which a tenant whose runs are all open may try again: some end every moment where there are so many. */
 const QUEUE_RETRY_AFTER_S = 5;
@@ -18,6 +20,7 @@ export interface SubmitDeps {
   rules: Rules;
   /** Runs of a tenant that have not ended, at most. */
   open_runs: number;
+  forecastAnswer: ForecastAnswer;
 }
 
 export interface Submission {
@@ -33,13 +36,14 @@ export interface Submission {
 /**
  * Takes a run: its row, its first event and its key are committed together. A worker hears of it and starts its workflow, for which nobody
  * waits here: where Temporal or all workers are away the run stays `queued`.
- * @throws Refusal `invalid_request` (a budget or replans above the rules), `idempotency_mismatch`, `queue_full`; Unavailable when Postgres is away.
+ * @throws Refusal `invalid_request` (a budget or replans above the rules, or a budget that pays for no answer to a given plan), `idempotency_mismatch`, `queue_full`; Unavailable when Postgres is away.
  */
 export async function submitRun(
-  { records, rules, open_runs }: SubmitDeps,
+  { records, rules, open_runs, forecastAnswer }: SubmitDeps,
   submission: Submission,
 ): Promise<{ run: RunRow; replayed: boolean }> {
   const fresh = newRun(submission, rules);
+  if (fresh.given_plan !== null) refuseUnpaidAnswer(forecastAnswer(fresh.goal), fresh.rules);
   const key = requestKeyOf({ ...submission, route: ROUTE }, submission.body);
   for (;;) {
     const run = await appendRun(records, fresh, { key, open_runs });
@@ -57,22 +61,16 @@ export function queueFull(open_runs: number): Refusal {
   return new Refusal('queue_full', detail, [], { retry_after_s: QUEUE_RETRY_AFTER_S });
 }
 
-function newRun({ tenant, day, body, request_id, trace_id }: Submission, rules: Rules): NewRun {
-  const budget = budgetOf(body, rules);
+function newRun({ tenant, day, body, request_id, trace_id }: Submission, today: Rules): NewRun {
+  const said = saidIn(body);
+  refuseBeyond(said, today);
   return {
     id: newId('run'),
     tenant,
     user: body.user ?? null,
     goal: body.goal,
     given_plan: body.plan ?? null,
-    rules: {
-      ...rules,
-      ...budget,
-      ...judging(body.judge ?? {}),
-      ...(body.mode === 'plan_only' ? { mode: body.mode } : {}),
-      ...(day && { day }),
-    },
-    budget,
+    ...rulesOfRun(said, { today, ...(day && { day }) }),
     metadata: body.metadata ?? {},
     tags: body.tags ?? [],
     request_id,
@@ -80,39 +78,8 @@ function newRun({ tenant, day, body, request_id, trace_id }: Submission, rules: 
   };
 }
 
-/** What the client says of the judge, in the words of the rules. */
-function judging({
-  enabled,
-  threshold,
-  max_replans,
-  on_exhausted,
-}: NonNullable<SubmitRun['judge']>): Partial<Rules> {
-  return {
-    ...(enabled !== undefined && { judge_enabled: enabled }),
-    ...(threshold !== undefined && { judge_threshold: threshold }),
-    ...(max_replans !== undefined && { max_replans }),
-    ...(on_exhausted !== undefined && { on_exhausted }),
-  };
-}
-
-/** The budget of a run: what the client allows, which may not be more than the rules do. */
-function budgetOf({ budget: wanted = {}, judge = {} }: SubmitRun, rules: Rules): RunBudget {
-  const bounded = [
-    ...(['max_steps', 'max_duration_s'] as const).map(
-      (field) => [`/budget/${field}`, wanted[field], rules[field]] as const,
-    ),
-    ['/judge/max_replans', judge.max_replans, rules.max_replans] as const,
-  ];
-  const parts = bounded
-    .filter(([, value = 0, most]) => value > most)
-    .map(([pointer, , most]) => ({ pointer, code: 'too_big', detail: `must be at most ${most}` }));
-  if (parts.length > 0)
-    throw new Refusal('invalid_request', 'The request asks for more than is allowed here.', parts);
-  const { max_tokens, max_cost_usd } = wanted;
-  return {
-    max_steps: wanted.max_steps ?? rules.max_steps,
-    max_duration_s: wanted.max_duration_s ?? rules.max_duration_s,
-    ...(max_tokens !== undefined && { max_tokens }),
-    ...(max_cost_usd !== undefined && { max_cost_usd }),
-  };
+/** What the client says, in the words of the rules. */
+function saidIn({ mode, budget, judge = {} }: SubmitRun): Said {
+  const { enabled: judge_enabled, threshold: judge_threshold, max_replans, on_exhausted } = judge;
+  return { ...budget, mode, judge_enabled, judge_threshold, max_replans, on_exhausted };
 }

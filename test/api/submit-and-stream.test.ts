@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
-import { sseParser, type SseFrame } from '../../src/dev/read-sse';
+import { sseParser, type SseFrame } from '../../src/watch/read-sse';
 import { startApiServer, type ApiServer } from '../support/api-server';
 import { eventually } from '../support/eventually';
 import { complete, eventTexts, facts } from '../support/played-runs';

@@ -26,6 +26,7 @@ describe('open runs of a tenant', () => {
         records: db.of(of),
         rules: RULES,
         open_runs: 10,
+        forecastAnswer: () => null,
       },
       {
         tenant: of,

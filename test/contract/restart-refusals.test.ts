@@ -1,9 +1,12 @@
 import { deleteRun } from '../../src/db/runs';
 import type { Step } from '../../src/contracts/plan';
+import type { Rules } from '../../src/contracts/rules';
 import type { Asked } from '../../src/runs/decide-rerun';
+import type { ForecastAnswer } from '../../src/runs/paid-answer';
+import { foreseeRerun, type RerunSubmission } from '../../src/runs/rerun';
 import { plannedRun } from '../support/activities';
 import { createTestDatabase, type TestDatabase } from '../support/database';
-import { LIMITS, PLAN, RESTART, repeatable } from '../support/reruns';
+import { LIMITS, PLAN, RESTART, playOut, repeatable, rerunDeps, submission } from '../support/reruns';
 import { newRun, rowOf } from '../support/runs';
 
 let test_db: TestDatabase;
@@ -19,8 +22,9 @@ const failedRun = () => world.failedRun();
 const ask = (...args: Parameters<typeof world.ask>) => world.ask(...args);
 const runs = async () => (await test_db.db.query('select 1 from runs')).length;
 
+const fork = (edits: Partial<Asked> = {}): Asked => ({ type: 'fork', from: 'two', ...edits });
+
 describe('what is wrong', () => {
-  const fork = (edits: Partial<Asked>): Asked => ({ type: 'fork', from: 'two', ...edits });
   const plan = (...steps: Step[]) => ({ steps });
 
   test.each<[what: string, asked: Asked, code: string, pointers: string[]]>([
@@ -106,6 +110,69 @@ test('a run that is removed at the moment it is restarted is either taken over w
   }
 });
 
+describe('a budget that pays for no answer of a model', () => {
+  const GIVEN: Asked = { type: 'fork', from: 'start', plan: { steps: PLAN } };
+  const DAY = { key_id: 'key_poor', max_cost_usd: 0.1 };
+  const costs = (cost_usd: number | null, tokens = 9_000): ForecastAnswer => {
+    return () => ({ most: () => ({ tokens, cost_usd }) });
+  };
+  /** A run that has ended, and whose answer a model is to write where its plan is taken over. */
+  async function ended(rules: Partial<Rules>, answer: object = { answer: 'llm' }): Promise<string> {
+    const run_id = await plannedRun(deps(), PLAN, { rules: { ...LIMITS, ...rules } });
+    await test_db.db.query('update plans set outline = outline || $2 where run_id = $1', [run_id, answer]);
+    await playOut(deps(), run_id);
+    return run_id;
+  }
+  const pointersOf = (asking: Promise<unknown>) =>
+    asking.then(
+      () => 'accepted',
+      ({ code, parts }: { code: string; parts: { pointer: string; code: string }[] }) =>
+        [code, ...parts.map((part) => `${part.pointer} ${part.code}`)].join(', '),
+    );
+
+  test.each<
+    [what: string, rules: Partial<Rules>, forecast: ForecastAnswer, day: typeof DAY | null, refused: string]
+  >([
+    ['of tokens', { max_tokens: 8_999 }, costs(0), null, 'invalid_request, /budget/max_tokens too_small'],
+    ['of money', { max_cost_usd: 0.1 }, costs(0.2), null, 'invalid_request, /budget/max_cost_usd too_small'],
+    [
+      'without a price',
+      { max_cost_usd: 9 },
+      costs(null),
+      null,
+      'invalid_request, /budget/max_cost_usd price_unknown',
+    ],
+    ['of the day of the key that asks', {}, costs(0.2), DAY, 'invalid_request,  too_small'],
+    ['of such a day, without a price', {}, costs(null), DAY, 'invalid_request,  price_unknown'],
+    ['that is enough', { max_tokens: 9_000, max_cost_usd: 0.1 }, costs(0.1), DAY, 'accepted'],
+    ['that is none', {}, costs(null), null, 'accepted'],
+    ['of a run that wants its plan alone', { mode: 'plan_only', max_tokens: 1 }, costs(0.2), DAY, 'accepted'],
+    ['where there is no model', { max_tokens: 1 }, () => null, DAY, 'accepted'],
+  ])(
+    '%s: restart, fork, a given plan and what is only foreseen',
+    async (_what, rules, forecastAnswer, day, refused) => {
+      const old = await ended(rules);
+      const before = [await rowOf(test_db.db, old), await runs()];
+      const more: Partial<RerunSubmission> = day === null ? {} : { day };
+      const foreseen = foreseeRerun(rerunDeps(deps(), { forecastAnswer }), submission(old, RESTART, more));
+      expect(await pointersOf(foreseen)).toBe(refused);
+      for (const asked of [GIVEN, fork(), RESTART])
+        expect(await pointersOf(ask(old, asked, more, { forecastAnswer }))).toBe(refused);
+      if (refused !== 'accepted') expect([await rowOf(test_db.db, old), await runs()]).toEqual(before);
+    },
+  );
+
+  test('is no matter where a template answers, or a plan is drafted first', async () => {
+    const old = await ended({ max_cost_usd: 0 }, {});
+    const dear = { forecastAnswer: costs(1) };
+    for (const asked of [RESTART, fork(), { type: 'fork', from: 'start' } as const])
+      expect(await pointersOf(ask(old, asked, {}, dear))).toBe('accepted');
+    expect(await pointersOf(ask(old, GIVEN, {}, dear))).toBe(
+      'invalid_request, /budget/max_cost_usd too_small',
+    );
+  });
+});
+
 describe('the key of a restart', () => {
   const keyed = { idempotency_key: 'again' };
   test('makes one run of fifty restarts at once', async () => {
@@ -125,9 +192,8 @@ describe('the key of a restart', () => {
     const other = await failedRun();
     await expect(ask(other, RESTART, keyed)).rejects.toMatchObject({ code: 'idempotency_mismatch' });
     // A fork, and a submit, have keys of their own.
-    expect(await ask(other, fork, keyed)).toMatchObject({ replayed: false });
+    expect(await ask(other, fork(), keyed)).toMatchObject({ replayed: false });
   });
-  const fork: Asked = { type: 'fork', from: 'two' };
 
   test('is free again where the restart is refused', async () => {
     const old = await failedRun();

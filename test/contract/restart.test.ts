@@ -181,7 +181,7 @@ describe('a restarted run', () => {
     const run_id = await plannedRun(deps(), PLAN, { rules });
     await playOut(deps(), run_id);
     const day = { key_id: 'key_new', max_cost_usd: 2 };
-    const today = { ...RULES, max_parallel_steps: 9, max_duration_s: 60, max_steps: 10 };
+    const today = { ...RULES, max_parallel_steps: 9, max_duration_s: 60, max_steps: 10, max_replans: 0 };
     const { run } = await ask(
       run_id,
       { type: 'fork', from: 'two', model: 'large' },
@@ -192,11 +192,10 @@ describe('a restarted run', () => {
       ...today,
       ...client,
       judge_threshold: 0.9,
-      max_replans: 1,
       tier: 'large',
       day,
     });
-    expect(run.budget).toMatchObject({ max_steps: 10, max_duration_s: 60 });
+    expect(run.budget).toEqual({ max_steps: 10, max_duration_s: 60, max_tokens: 7, max_cost_usd: 0.5 });
     expect(run.deadline_at.getTime() - run.created_at.getTime()).toBe(60_000);
     await playOut(deps(), run.id);
     const { run: next } = await ask(run.id, RESTART);

@@ -16,7 +16,10 @@ describe('submitting a run', () => {
   const submit = async (body: SubmitRun, key: string | null = null, of: { tenant?: string } = {}) => {
     const ids = { request_id: 'req_1', trace_id: null };
     const submission = { tenant, body, idempotency_key: key, ...ids, ...of };
-    return submitRun({ records: test_db.db, rules: RULES, open_runs: 1_000 }, submission);
+    return submitRun(
+      { records: test_db.db, rules: RULES, open_runs: 1_000, forecastAnswer: () => null },
+      submission,
+    );
   };
   const runsOf = () => test_db.db.query<{ id: string }>('select id from runs where tenant = $1', [tenant]);
 
@@ -138,7 +141,10 @@ describe('submitting a run', () => {
         request_id: null,
         trace_id: null,
       };
-      await submitRun({ records: { query }, rules: RULES, open_runs: 1_000 }, submission);
+      await submitRun(
+        { records: { query }, rules: RULES, open_runs: 1_000, forecastAnswer: () => null },
+        submission,
+      );
       expect(query).toHaveBeenCalledTimes(1);
     }
   });
@@ -163,7 +169,10 @@ describe('submitting a run', () => {
       request_id: null,
       trace_id: null,
     };
-    const second = await submitRun({ records, rules: RULES, open_runs: 1_000 }, submission);
+    const second = await submitRun(
+      { records, rules: RULES, open_runs: 1_000, forecastAnswer: () => null },
+      submission,
+    );
     expect([removed, second.replayed, second.run.id === run.id]).toEqual([true, false, false]);
   });
 
@@ -174,5 +183,27 @@ describe('submitting a run', () => {
       parts: [{ pointer: '/budget/max_steps' }],
     });
     expect(await runsOf()).toEqual([]);
+  });
+
+  test('refuses a given plan for whose answer its key never has the money of a day', async () => {
+    const forecastAnswer = () => ({ most: () => ({ tokens: 9_000, cost_usd: 0.2 }) });
+    const body = { goal: 'given', plan: { steps: [{ id: 'one', tool: 'calculator', input: {} }] } };
+    const send = (max_cost_usd: number, more: Partial<SubmitRun> = {}) =>
+      submitRun(
+        { records: test_db.db, rules: RULES, open_runs: 1_000, forecastAnswer },
+        {
+          ...{ tenant, idempotency_key: null, request_id: null, trace_id: null },
+          day: { key_id: 'key_poor', max_cost_usd },
+          body: { ...body, ...more },
+        },
+      );
+    await expect(send(0.1)).rejects.toMatchObject({
+      code: 'invalid_request',
+      parts: [{ pointer: '', code: 'too_small', detail: expect.stringContaining('a day') as string }],
+    });
+    expect(await runsOf()).toEqual([]);
+    await send(0.2);
+    await send(0.1, { mode: 'plan_only' });
+    expect(await runsOf()).toHaveLength(2);
   });
 });

@@ -22,6 +22,7 @@ export function rerunDeps(deps: ActivityDeps, more: Partial<RerunDeps> = {}): Re
     open_runs: 1_000,
     tools: deps.tools.catalogue,
     checkInput: deps.checkInput,
+    forecastAnswer: () => null,
     ...more,
   };
 }

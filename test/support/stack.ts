@@ -5,7 +5,7 @@ import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import type { Run, SubmitRun } from '../../src/contracts/run';
 import type { RunEvent } from '../../src/contracts/event';
 import { freePort } from '../../src/dev/ports';
-import { readSse } from '../../src/dev/read-sse';
+import { readSse } from '../../src/watch/read-sse';
 import { ownLimits } from '../../src/dev/stack-settings';
 import { createTestDatabase, servers, type TestDatabase } from './database';
 import { eventually } from './eventually';

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { request, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { WebSocket } from 'ws';
-import { sseParser, type SseFrame } from '../../src/dev/read-sse';
+import { sseParser, type SseFrame } from '../../src/watch/read-sse';
 import { eventually } from './eventually';
 
 /** An API as its readers see it. */

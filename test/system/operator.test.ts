@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import type { RunEvent } from '../../src/contracts/event';
 import type { Step } from '../../src/contracts/plan';
+import type { StepView } from '../../src/contracts/round-views';
 import type { Run } from '../../src/contracts/run';
+import { EMPTY_VIEW, viewAfter } from '../../src/watch/run-view';
 import { eventually } from '../support/eventually';
 import { startSystem, type System } from '../support/stack';
 import {
@@ -40,12 +42,22 @@ describe("An operator at Temporal's own program", () => {
   }
   const until = (run_id: string, what: string, is: (run: Run) => boolean) =>
     eventually(async () => (await system.get(run_id).then(is)) || undefined, { what });
-  const standsAs = (run_id: string, status: Run['status'], attempt: number) =>
-    until(
+  /** Waits until the run stands so, and looks whether its events show its steps as they are. */
+  const standsAs = async (run_id: string, status: Run['status'], attempt: number) => {
+    await until(
       run_id,
       `${status} in attempt ${attempt}`,
       (run) => run.status === status && run.attempt === attempt,
     );
+    const shown = (await system.events(run_id)).reduce(viewAfter, EMPTY_VIEW);
+    const { data } = (await (await system.request(`/v1/runs/${run_id}/steps`)).json()) as {
+      data: StepView[];
+    };
+    expect([shown.status, shown.steps.map((view) => view.status)]).toEqual([
+      status,
+      data.map((step) => step.status),
+    ]);
+  };
   const started = (run_id: string, attempt: number) =>
     eventually(async () =>
       (await system.events(run_id)).some(

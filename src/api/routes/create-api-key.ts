@@ -1,6 +1,8 @@
 import { ApiKeyWithSecret, CreateApiKey, type KeyLimits } from '../../contracts/api-key';
 import { Refusal } from '../../contracts/refusal';
 import { createApiKey as create, type ApiKey } from '../../db/api-keys';
+import { isOver } from '../../db/database-now';
+import type { Tx } from '../../db/tx';
 import type { ApiDeps } from '../deps';
 import { keyView } from '../key-view';
 import { route } from '../route';
@@ -22,14 +24,16 @@ export function createApiKey({ settings }: ApiDeps) {
     },
     failures: ['too_many_keys'],
     async handle({ res, body, caller, records }) {
-      const { name, scopes, expires_at, expires_in_s } = body;
+      const { name, scopes, expires_in_s } = body;
+      const expires_at = body.expires_at === undefined ? undefined : new Date(body.expires_at);
       const standard = { ...settings.quotas, usd_per_day: settings.usd_per_day ?? Infinity };
       const limits = { ...handedOn(caller, standard), ...body.limits };
       refuseMore(limits, caller, standard);
+      await refuseOver(records, expires_at);
       const key = await create(records, caller.tenant, name, {
         scopes,
         limits,
-        ...(expires_at === undefined ? {} : { expires_at: new Date(expires_at) }),
+        ...(expires_at === undefined ? {} : { expires_at }),
         ...(expires_in_s === undefined ? {} : { expires_in_s }),
       });
       res
@@ -55,4 +59,13 @@ function refuseMore(limits: KeyLimits, caller: ApiKey, standard: Record<keyof Ke
   });
   if (parts.length > 0)
     throw new Refusal('invalid_request', 'A key cannot give higher limits than it has itself.', parts);
+}
+
+/** Whether it has expired already is for the clock that will say so. */
+async function refuseOver(records: Tx, expires_at: Date | undefined): Promise<void> {
+  if (expires_at === undefined || !(await isOver(records, expires_at))) return;
+  const detail = 'must be in the future';
+  throw new Refusal('invalid_request', `/expires_at: ${detail}`, [
+    { pointer: '/expires_at', code: 'invalid_value', detail },
+  ]);
 }

@@ -72,13 +72,14 @@ async function repeat(
   asked: Asked,
 ): Promise<void> {
   if (asked.model !== undefined) requireModels(deps);
-  const { rules, settings, checkInput, context } = deps;
+  const { rules, settings, checkInput, forecastAnswer, context } = deps;
   const ground: RerunDeps = {
     records,
     rules,
     open_runs: settings.open_runs,
     tools: deps.tools.catalogue,
     checkInput,
+    forecastAnswer,
   };
   const request = {
     tenant: caller.tenant,

@@ -1,4 +1,4 @@
-import { Refusal, type RefusedPart } from '../../contracts/refusal';
+import { Refusal } from '../../contracts/refusal';
 import { Run, SubmitRun } from '../../contracts/run';
 import type { Rules } from '../../contracts/rules';
 import { isTerminal } from '../../contracts/run-status';
@@ -106,13 +106,13 @@ async function submitAndStream(deps: ApiDeps, exchange: Submit): Promise<void> {
 /** Takes a run, and says in the headers which. */
 export async function submit(deps: ApiDeps, { req, res, body, caller, records }: Submit): Promise<RunRow> {
   refuseUnsoundPlan(deps, body);
-  refuseUnpaidAnswer(deps, body);
   const { request_id = null, trace_id = null } = deps.context.fields();
+  const { rules, settings, forecastAnswer } = deps;
   const { run, replayed } = await submitRun(
-    { records, rules: deps.rules, open_runs: deps.settings.open_runs },
+    { records, rules, open_runs: settings.open_runs, forecastAnswer },
     {
       tenant: caller.tenant,
-      ...dayOf(caller, deps.settings),
+      ...dayOf(caller, settings),
       body,
       idempotency_key: idempotencyKey(req.headers['idempotency-key']),
       request_id,
@@ -121,7 +121,7 @@ export async function submit(deps: ApiDeps, { req, res, body, caller, records }:
   );
   deps.context.add({ run_id: run.id });
   if (replayed) res.setHeader('Idempotent-Replayed', 'true');
-  res.setHeader('Location', runView(run, deps.settings).urls.self);
+  res.setHeader('Location', runView(run, settings).urls.self);
   return run;
 }
 
@@ -150,30 +150,6 @@ function refuseUnsoundPlan({ tools, checkInput, rules }: ApiDeps, { plan, budget
     first.detail,
     findings.map((finding) => ({ ...finding, pointer: `/plan${finding.pointer}` })),
   );
-}
-
-/** Where there are models, one answers what a given plan came to: a budget that cannot pay for it is refused before anything is done. */
-function refuseUnpaidAnswer(
-  { forecastAnswer }: ApiDeps,
-  { goal, plan, mode, budget: { max_tokens, max_cost_usd } = {} }: SubmitRun,
-): void {
-  if (plan === undefined || mode === 'plan_only' || (max_tokens ?? max_cost_usd) === undefined) return;
-  const least = forecastAnswer(goal)?.most(0);
-  if (least === undefined) return;
-  const { tokens, cost_usd } = least;
-  const parts: RefusedPart[] = [];
-  if (max_tokens !== undefined && max_tokens < tokens)
-    parts.push({ pointer: '/budget/max_tokens', code: 'too_small', detail: `must be at least ${tokens}` });
-  if (max_cost_usd !== undefined && cost_usd === null)
-    parts.push({ pointer: '/budget/max_cost_usd', code: 'price_unknown', detail: 'a model has no price' });
-  if (max_cost_usd !== undefined && cost_usd !== null && max_cost_usd < cost_usd)
-    parts.push({
-      pointer: '/budget/max_cost_usd',
-      code: 'too_small',
-      detail: `must be at least ${cost_usd}`,
-    });
-  if (parts.length > 0)
-    throw new Refusal('invalid_request', 'The budget does not allow a model to write the answer.', parts);
 }
 
 /** The key of a request that a client may repeat. @throws Refusal `invalid_request` */

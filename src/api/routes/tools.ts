@@ -1,6 +1,6 @@
 import { pageOf } from '../../contracts/list';
 import { Refusal } from '../../contracts/refusal';
-import { ToolList, ToolView } from '../../contracts/round-views';
+import { ToolList, ToolView } from '../../contracts/tool-view';
 import type { ToolCard } from '../../contracts/tool';
 import type { ApiDeps } from '../deps';
 import { route } from '../route';

@@ -1,7 +1,7 @@
 import type { EventData, EventType, RunEvent } from '../../src/contracts/event';
 import type { Step } from '../../src/contracts/plan';
-import { drawView, eventLine, runTree, type Paint } from '../../src/dev/run-tree';
-import { EMPTY_VIEW, viewAfter } from '../../src/dev/run-view';
+import { drawView, eventLine, runTree, type Paint } from '../../src/watch/run-tree';
+import { EMPTY_VIEW, viewAfter } from '../../src/watch/run-view';
 
 const plain = (text: string) => text;
 const PLAIN: Paint = { green: plain, red: plain, yellow: plain, cyan: plain, dim: plain, bold: plain };
@@ -136,23 +136,46 @@ describe('tree of a run', () => {
     expect(runTree([...resolved, completed], PLAIN)[1]).toBe('└─ ✓ pay bank.pay  → paid');
   });
 
-  test('a run that is opened again goes on where it failed', () => {
-    const reopened = [
+  describe('of a run that was opened again', () => {
+    const failed = [
       created,
       planned,
       event('step.completed', { output: 84, duration_ms: 3, reused: false }, 'one'),
       event('step.failed', { failure, attempts: 1 }, 'two'),
       event('step.skipped', { reason: 'two failed' }, 'list'),
       event('run.failed', { failure }),
-      event('run.reopened', { attempt: 2, actor: 'temporal' }),
     ];
-    expect(runTree(reopened, PLAIN)).toEqual([
-      '▸ run_1 running',
-      '├─ ✓ one calculator 12 * 7 → 84  3 ms',
-      '│  └─ · add_one todo.add {one.value}',
-      '│     └─ · list todo.list ',
-      '└─ · two calculator 7 ^ 2',
-    ]);
+    const reopened = event('run.reopened', { attempt: 2, actor: 'temporal' });
+    const steps = runTree(failed, PLAIN).slice(1);
+
+    test('shows its steps as they ended, until their turn comes', () => {
+      expect(runTree([...failed, reopened], PLAIN)).toEqual(['▸ run_1 running', ...steps]);
+      const again = [
+        event('step.started', { tool: 'calculator', version: '1', attempt: 1, input: {} }, 'two'),
+        event('step.completed', { output: 49, duration_ms: 2, reused: false }, 'two'),
+      ];
+      expect(runTree([...failed, reopened, ...again], PLAIN)).toEqual([
+        '▸ run_1 running',
+        ...steps.slice(0, -1),
+        '└─ ✓ two calculator 7 ^ 2 → 49  2 ms',
+      ]);
+    });
+
+    test('shows what failed as failed where nothing is done again', () => {
+      const tree = runTree([...failed, reopened, event('run.failed', { failure })], PLAIN);
+      expect(tree).toEqual(runTree(failed, PLAIN));
+    });
+
+    test('shows that it waits on where a step waits for an answer', () => {
+      const asked = event(
+        'step.needs_attention',
+        { attempt: 1, question: 'Was it added?', failure: { code: 'outcome_unknown', message: 'Lost.' } },
+        'add_one',
+      );
+      const waiting = event('run.status', { status: 'waiting', phase: 'attention', previous: 'running' });
+      const before = [created, planned, asked, waiting];
+      expect(runTree([...before, reopened], PLAIN)).toEqual(runTree(before, PLAIN));
+    });
   });
 
   test('a new plan takes the place of the old one', () => {

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
-import { readSse, sseParser, type SseFrame } from '../../src/dev/read-sse';
+import { readSse, sseParser, type SseFrame } from '../../src/watch/read-sse';
 
 const STREAM =
   ': heartbeat\n\nretry: 2000\r\nid: 1\r\nevent: run.created\r\ndata: {"a":\r\ndata: 1}\r\n\r\n' +

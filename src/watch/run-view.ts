@@ -64,10 +64,10 @@ const CHANGES: Changes = {
   }),
   'run.cancelled': (_, { reason }) => ({ status: 'cancelled', stage: '', ending: reason ?? '' }),
   'run.timed_out': (_, { limit }) => ({ status: 'timed_out', stage: '', ending: `after ${limit.value} s` }),
+  // Steps stand as they ended until their turn comes: after a Reset to a later point it does not come.
   'run.reopened': ({ steps }) => ({
-    status: 'running',
+    status: steps.some(({ status }) => status === 'waiting') ? 'waiting' : 'running',
     ending: '',
-    steps: steps.map((view) => (IS_REPEATED[view.status] ? { ...view, status: 'pending', note: '' } : view)),
   }),
   'plan.started': (_, { round }) => ({
     stage: round > 1 ? `drafts a plan, round ${round}` : 'drafts a plan',
@@ -132,9 +132,6 @@ const CHANGES: Changes = {
   }),
   'generation.started': () => ({ stage: 'writes the answer' }),
 };
-
-/** Statuses of steps that an attempt of the run after this one carries out once more. */
-const IS_REPEATED: Partial<Record<StepStatus, true>> = { failed: true, skipped: true, cancelled: true };
 
 /** A large output does not travel with its event, which says where it is. */
 function outputNote({ output, output_ref }: EventData['step.completed']): string {
