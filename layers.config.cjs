@@ -73,7 +73,7 @@ const folders = {
       'db/api-keys',
       'db/migrate',
       'db/database',
-      'db/temporal-namespace',
+      'db/lost-runs',
       'db/unavailable',
     ],
     npm: ['commander'],

@@ -25,8 +25,13 @@ export interface UnstartedRun extends Pick<
  * Claims runs that wait to be handed over, so that no other worker starts them meanwhile; a claim that comes to nothing ends after some
  * seconds. Tenants take turns, the oldest run of each first, and what is claimed of one counts as turns it had: a flood of one does not keep
  * the others' runs waiting. Costs a look at an index for each tenant that waits. Rows that somebody holds are left for the next look.
+ * @param namespace_id of the Temporal that they are to be handed over to; null where it is not known
  */
-export function claimUnstartedRuns(db: Tx, limit: number): Promise<UnstartedRun[]> {
+export function claimUnstartedRuns(
+  db: Tx,
+  limit: number,
+  namespace_id: string | null,
+): Promise<UnstartedRun[]> {
   return db.query<UnstartedRun>(
     `with recursive waiting as (
        (select tenant from runs where ${UNSTARTED} order by tenant limit 1)
@@ -42,9 +47,9 @@ export function claimUnstartedRuns(db: Tx, limit: number): Promise<UnstartedRun[
      ), free as (
        select id from runs where id in (select id from next) and ${UNCLAIMED} order by id for no key update skip locked
      )
-     update runs set claimed_until = now() + ${CLAIM} where id in (select id from free)
+     update runs set claimed_until = now() + ${CLAIM}, temporal_namespace = $2 where id in (select id from free)
      returning id, tenant, goal, rules, deadline_at, origin, request_id, trace_id, attempt, deadline_at < now() as late`,
-    [limit],
+    [limit, namespace_id],
   );
 }
 

@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { openDatabase } from '../db/database';
 import { migrate } from '../db/migrate';
-import { forgetNamespace } from '../db/temporal-namespace';
+import { ANY_NAMESPACE, adoptRuns } from '../db/lost-runs';
 import { clearLeftOver, startChild, type Child } from './child';
 import { prepareHome } from './home';
 import { keepServer } from './keep-servers';
@@ -184,7 +184,7 @@ async function trustTemporal(url: string, { env }: Start): Promise<void> {
   )
     return;
   const db = openDatabase({ url, pool: 1, name: 'longhaul start' });
-  await forgetNamespace(db).finally(() => db.close());
+  await adoptRuns(db, ANY_NAMESPACE).finally(() => db.close());
 }
 
 async function choosePort({ env, log }: Start): Promise<number> {

@@ -141,8 +141,15 @@ function withoutOpen(errors: ErrorObject[], input: unknown): ErrorObject[] {
       if (isReferenceAlone(at) || TEXT_KEYWORDS.has(error.keyword)) open.add(error);
     }
   }
+  // One place may have thousands of errors.
+  const changing = new Map<string, boolean>();
+  const mayChange = (path: string): boolean => {
+    const known = changing.get(path) ?? holdsReference(valueAt(input, path));
+    changing.set(path, known);
+    return known;
+  };
   for (const [index, error] of errors.entries()) {
-    if (!WHOLE_KEYWORDS.has(error.keyword) || !holdsReference(valueAt(input, error.instancePath))) continue;
+    if (!WHOLE_KEYWORDS.has(error.keyword) || !mayChange(error.instancePath)) continue;
     const branches = branchesOf(errors, index);
     const isAlternative = error.keyword === 'anyOf' || error.keyword === 'oneOf';
     if (isAlternative && branches.length > 0 && !hasOpenBranch(error, branches, open)) continue;
@@ -159,6 +166,7 @@ function branchesOf(errors: readonly ErrorObject[], index: number): ErrorObject[
   for (let at = index - 1; at >= 0; at -= 1) {
     const before = errors[at]!;
     if (before.instancePath !== instancePath && !before.instancePath.startsWith(`${instancePath}/`)) break;
+    if (before.instancePath === instancePath && before.schemaPath === schemaPath) break; // of its own branches
     if (before.schemaPath.startsWith(`${schemaPath}/`)) branches.push(before);
   }
   return branches;

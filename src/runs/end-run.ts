@@ -21,23 +21,24 @@ const STEP_REASONS: Record<Ending['status'], string> = {
 /**
  * Ends a run short of an answer: whatever has not ended is cancelled, open wishes are closed, the terminal event is the last one.
  * A run that is over already stays as it is.
- * @param execution Temporal's run id of who ends it
+ * @param execution Temporal's run id of who ends it; null ends it where no execution has it
  * @returns how the run stands now.
  * @throws Refusal `superseded`, `not_found`; NewExecution
  */
 export async function endRun(
   db: Records,
   { run_id, ending }: { run_id: string; ending: Ending },
-  execution: string,
+  execution: string | null,
 ): Promise<{ status: RunStatus }> {
   try {
     return await db.transaction(async (tx) => {
       await lockStepsOf(tx, run_id);
       const run = await readRun(tx, run_id);
-      admit(run, execution);
+      if (execution !== null) admit(run, execution);
+      else if (run.execution !== null) throw new Refusal('superseded', 'An execution has the run.');
       if (!isTerminal(run.status)) return end(tx, { run_id, ending, execution, attempt: run.attempt });
       // One that was over before its workflow began: from now on a Reset of it is seen.
-      if (run.execution === null)
+      if (run.execution === null && execution !== null)
         await tx.query('update runs set execution = $2 where id = $1', [run_id, execution]);
       return { status: run.status };
     });
@@ -68,7 +69,7 @@ async function end(
     ending,
     execution,
     attempt,
-  }: { run_id: string; ending: Ending; execution: string; attempt: number },
+  }: { run_id: string; ending: Ending; execution: string | null; attempt: number },
 ): Promise<{ status: RunStatus }> {
   // In the order in which all others lock: steps, run, calls, day.
   const events = await endSteps(tx, run_id, ending.status);
@@ -78,7 +79,7 @@ async function end(
   const { status } = await append(tx, run_id, {
     attempt,
     events: [...events, event],
-    change: { ...change, execution, phase: null, finished_at: DATABASE_NOW },
+    change: { ...change, ...(execution !== null && { execution }), phase: null, finished_at: DATABASE_NOW },
   });
   return { status };
 }

@@ -1,5 +1,4 @@
-import { unheardRuns, type RunPlace, type UnheardRun } from '../db/lost-runs';
-import { rememberNamespace } from '../db/temporal-namespace';
+import { ANY_NAMESPACE, noteNamespace, unheardRuns, type RunPlace, type UnheardRun } from '../db/lost-runs';
 import type { KnownWorkflows } from './known-workflows';
 import { settleLost, type LostRunDeps, type Settled } from './settle-lost';
 
@@ -7,7 +6,7 @@ import { settleLost, type LostRunDeps, type Settled } from './settle-lost';
 const AT_ONCE = 100;
 /** Of them, asked about together. */
 const ASKED_TOGETHER = 10;
-/** Settled together: each holds a connection to Postgres for as long as Temporal takes, 2.5 s at most. */
+/** Settled together: Temporal may take 2.5 s for each. */
 const SETTLED_TOGETHER = 4;
 /** Before the first run of the first tenant. */
 const START: RunPlace = { tenant: '', id: '' };
@@ -19,18 +18,21 @@ export interface LostRunsDeps extends LostRunDeps {
   onFault: (what: string, error: unknown) => void;
 }
 
+/** What Temporal says of the workflows of runs. */
+type Standings = ReadonlyMap<string, Awaited<ReturnType<KnownWorkflows['standingOf']>>>;
+
 /**
  * Looks for runs whose workflows are not there: Temporal's store was wiped, or restored from an older backup. Each look takes the next ones
  * of which nothing was heard for a minute, so that all are asked about in turn, and settles those of which the look before has found the
- * same. Only the Temporal that had a workflow can say that it is lost: in a namespace that is not the one the database remembers, nothing is
- * started again until an operator says that it is the right one, and runs end when their time is over.
+ * same. Only the Temporal that had a workflow can say that it is lost: in another namespace than the one a run was started in, it is not
+ * started again until an operator says that it belongs there, and ends when its time is over.
  */
 export class LostRuns {
   /** The last run that was asked about. */
   private at = START;
   /** Runs that the look before has found to be lost. */
   private suspects: ReadonlySet<string> = new Set();
-  /** The namespace that was reported as a wrong one. */
+  /** The namespace in which runs were left alone, once that was reported. */
   private reported: string | null = null;
 
   constructor(private readonly deps: LostRunsDeps) {}
@@ -42,64 +44,82 @@ export class LostRuns {
     this.reported = null;
   }
 
-  /** @throws when Temporal or Postgres is away; the next look then asks about the same runs */
-  async look(): Promise<void> {
-    const next = await unheardRuns(this.deps.db, this.at, AT_ONCE);
-    const ids = [...new Set([...this.suspects, ...next.map(({ id }) => id)])];
-    const lost = await this.lostOf(ids);
-    // After the answers: what they say is of this Temporal, or of one that was there before it and knows nothing of what comes now.
-    const is_right = await this.isRight();
-    const sure = lost.filter(({ run_id }) => this.suspects.has(run_id));
-    for (let at = 0; at < sure.length; at += SETTLED_TOGETHER) {
-      const some = sure.slice(at, at + SETTLED_TOGETHER);
-      await Promise.all(
-        some.map(({ run_id, standing }) => this.settle(run_id, is_right && standing === 'unknown')),
-      );
-    }
-    this.suspects = new Set(lost.map(({ run_id }) => run_id).filter((id) => !this.suspects.has(id)));
-    this.at = next.length < AT_ONCE ? START : next.at(-1)!;
+  /**
+   * @param goOn asked before each piece of the work; what a look does not come to is left to the next one
+   * @throws when Temporal or Postgres is away; the next look then asks about the same runs
+   */
+  async look(goOn: () => boolean): Promise<void> {
+    const { db, known } = this.deps;
+    const namespace_id = await known.namespaceId();
+    const next = await unheardRuns(db, this.at, AT_ONCE);
+    const standings = await this.ask([...this.suspects, ...next.map(({ id }) => id)], goOn);
+    // Another one may have come in its place meanwhile, and then it is not clear which of them has said what.
+    if ((await known.namespaceId()) !== namespace_id) return;
+    const found = [...standings.keys()];
+    const open = found.filter((id) => standings.get(id) === 'open');
+    await noteNamespace(db, open, namespace_id);
+    const lost = found.filter((id) => standings.get(id) !== 'open');
+    const unsettled = await this.settleAll(
+      lost.filter((id) => this.suspects.has(id)),
+      { standings, namespace_id, goOn },
+    );
+    const unasked = [...this.suspects].filter((id) => !standings.has(id));
+    this.suspects = new Set([...lost.filter((id) => !this.suspects.has(id)), ...unsettled, ...unasked]);
+    const asked = next.filter(({ id }) => standings.has(id));
+    if (asked.length < next.length) this.at = asked.at(-1) ?? this.at;
+    else this.at = next.length < AT_ONCE ? START : next.at(-1)!;
   }
 
-  /** Those of them whose workflows are not open. */
-  private async lostOf(ids: string[]): Promise<{ run_id: string; standing: 'closed' | 'unknown' }[]> {
-    const lost: { run_id: string; standing: 'closed' | 'unknown' }[] = [];
-    for (let at = 0; at < ids.length; at += ASKED_TOGETHER) {
-      const some = ids.slice(at, at + ASKED_TOGETHER);
-      const standings = await Promise.all(some.map((run_id) => this.deps.known.standingOf(run_id)));
-      some.forEach((run_id, i) => {
-        const standing = standings[i]!;
-        if (standing !== 'open') lost.push({ run_id, standing });
-      });
+  private async ask(ids: string[], goOn: () => boolean): Promise<Standings> {
+    const standings = new Map<string, 'open' | 'closed' | 'unknown'>();
+    const all = [...new Set(ids)];
+    for (let at = 0; at < all.length && goOn(); at += ASKED_TOGETHER) {
+      const some = all.slice(at, at + ASKED_TOGETHER);
+      const answers = await Promise.all(some.map((id) => this.deps.known.standingOf(id)));
+      some.forEach((id, i) => standings.set(id, answers[i]!));
     }
-    return lost;
+    return standings;
   }
 
-  /** Whether the Temporal that answers is the one that has started the runs. One that is not is reported once. */
-  private async isRight(): Promise<boolean> {
-    const id = await this.deps.known.namespaceId();
-    const remembered = await rememberNamespace(this.deps.db, id);
-    if (id === remembered) {
+  /** @returns those that it did not come to */
+  private async settleAll(
+    ids: string[],
+    { standings, namespace_id, goOn }: { standings: Standings; namespace_id: string; goOn: () => boolean },
+  ): Promise<string[]> {
+    let at = 0;
+    for (; at < ids.length && goOn(); at += SETTLED_TOGETHER) {
+      const some = ids.slice(at, at + SETTLED_TOGETHER);
+      const mayStart = (run: UnheardRun) =>
+        standings.get(run.id) === 'unknown' && this.isOf(run, namespace_id);
+      await Promise.all(some.map((run_id) => this.settle(run_id, mayStart)));
+    }
+    return ids.slice(at);
+  }
+
+  /** Whether the Temporal that answers is the one that has started the run. That it is not is reported once. */
+  private isOf({ temporal_namespace: its }: UnheardRun, namespace_id: string): boolean {
+    if (its === namespace_id || its === ANY_NAMESPACE) {
       this.reported = null;
       return true;
     }
-    if (this.reported !== id) {
-      const why = `Its namespace is ${id}, and runs were started in ${remembered}`;
-      const what_to_do = `if nobody carries runs out there any more, say \`longhaul temporal adopt ${id}\``;
+    if (this.reported !== namespace_id) {
+      const where = its === null ? 'one that is not known' : its;
+      const what_to_do = `if nobody carries runs out there any more, say \`longhaul temporal adopt ${namespace_id}\``;
       this.deps.onFault(
         'Runs that Temporal does not know are not started again',
-        new Error(`${why}: ${what_to_do}.`),
+        new Error(`Its namespace is ${namespace_id}, and they were started in ${where}: ${what_to_do}.`),
       );
     }
-    this.reported = id;
+    this.reported = namespace_id;
     return false;
   }
 
-  private async settle(run_id: string, may_start: boolean): Promise<void> {
+  private async settle(run_id: string, mayStart: (run: UnheardRun) => boolean): Promise<void> {
     const { deps } = this;
     const onNotStarted = (error: unknown) =>
       deps.onFault(`Run ${run_id}, which Temporal has lost, could not be started again`, error);
     try {
-      const settled = await settleLost(deps, run_id, may_start, onNotStarted);
+      const settled = await settleLost(deps, run_id, mayStart, onNotStarted);
       if (settled !== null) deps.onSettled(settled.run, settled.became);
     } catch (error) {
       deps.onFault(`Run ${run_id}, which Temporal has lost, could not be ended`, error);

@@ -16,6 +16,8 @@ const TOGETHER = 25;
 const LONGEST_PAUSE = '1 minute';
 /** Looks between two for workflows that were closed from outside, or that Temporal has lost. */
 const ASKED_EVERY = 5;
+/** After so many milliseconds a look for lost workflows begins nothing more. */
+const LOST_WITHIN_MS = 3_000;
 /** Looks between two clearings of expired idempotency keys and tickets. */
 const CLEAR_EVERY = 60;
 /** Rows that one statement clears. */
@@ -81,8 +83,16 @@ export class Reconciler {
     // The first look clears as well: a process that never lives for a minute must not leave them for ever.
     if (this.looks % CLEAR_EVERY === 1 || this.expired_left) await this.clearExpired();
     if (this.looks % ASKED_EVERY !== 1) return;
-    await this.closed.look(performance.now());
-    await this.lost.look();
+    await this.attempt('for closed workflows', () => this.closed.look(performance.now()));
+    // Not for longer: wishes are to be repeated meanwhile, and who stops the process waits for this.
+    const until = performance.now() + LOST_WITHIN_MS;
+    const goOn = () => !this.stopped && performance.now() < until;
+    await this.attempt('for lost workflows', () => this.lost.look(goOn));
+  }
+
+  /** Temporal may answer the one and not the other. */
+  private async attempt(what: string, look: () => Promise<void>): Promise<void> {
+    await look().catch((error: unknown) => this.deps.onFault(`The reconciler could not look ${what}`, error));
   }
 
   /** Another process may look meanwhile. */

@@ -9,8 +9,8 @@ export interface Execution {
 }
 
 /**
- * Does a piece of a run's work for an execution. One of which the run has not heard is what a Reset by an operator made (a workflow that was
- * started in the place of a lost one has been noted by then): the run is reopened, then the work begins again. So `act` must not have done
+ * Does a piece of a run's work for an execution. One of which the run has not heard is what a Reset by an operator made (in the place of a
+ * lost workflow the run has let go of its execution): the run is reopened, then the work begins again. So `act` must not have done
  * anything before it looks at the run.
  * @throws Refusal `superseded` for an execution from before a Reset
  */

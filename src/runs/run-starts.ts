@@ -1,6 +1,7 @@
 import { claimUnstartedRuns, type UnstartedRun } from '../db/run-starts';
 import type { Database } from '../db/database';
 import { openListener, type Listener } from '../events/listener';
+import type { KnownWorkflows } from './known-workflows';
 import type { RunStarter } from './run-workflows';
 import { StartNotes } from './start-notes';
 import { timeOutUnstarted } from './time-out-unstarted';
@@ -15,6 +16,8 @@ export interface RunStartsDeps {
   /** URL of the database, to hear of new runs. */
   url: string;
   workflows: RunStarter;
+  /** The Temporal that it hands them over to. */
+  known: Pick<KnownWorkflows, 'namespaceId'>;
   /** Hears which run Temporal did not take, and why. */
   onNotStarted: (run: UnstartedRun, error: unknown) => void;
   onFault: (what: string, error: unknown) => void;
@@ -36,6 +39,8 @@ export class RunStarts {
   /** A start has failed since the timer ticked: the next ones would probably fail too, and not a circle of them is to be made. */
   private resting = false;
   private closed = false;
+  /** Null until Temporal has said it. */
+  private namespace_id: string | null = null;
 
   constructor(private readonly deps: RunStartsDeps) {
     this.notes = new StartNotes(deps.db, (error) => deps.onFault('Starts of runs could not be noted', error));
@@ -75,7 +80,9 @@ export class RunStarts {
 
   private async claim(): Promise<void> {
     const room = MAX_UNDER_WAY - this.underWay.size;
-    const runs = await claimUnstartedRuns(this.deps.db, room);
+    // Where Temporal does not say, runs are claimed all the same: one whose time is over is to be ended.
+    this.namespace_id ??= await this.deps.known.namespaceId().catch(() => null);
+    const runs = await claimUnstartedRuns(this.deps.db, room, this.namespace_id);
     for (const run of runs) this.begin(run);
     if (runs.length === room) this.more = true;
   }

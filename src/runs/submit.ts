@@ -42,9 +42,17 @@ export async function submitRun(
   { records, rules, open_runs, forecastAnswer }: SubmitDeps,
   submission: Submission,
 ): Promise<{ run: RunRow; replayed: boolean }> {
-  const fresh = newRun(submission, rules);
-  if (fresh.given_plan !== null) refuseUnpaidAnswer(forecastAnswer(fresh.goal), fresh.rules);
   const key = requestKeyOf({ ...submission, route: ROUTE }, submission.body);
+  let fresh: NewRun;
+  try {
+    fresh = newRun(submission, rules);
+    if (fresh.given_plan !== null) refuseUnpaidAnswer(forecastAnswer(fresh.goal), fresh.rules);
+  } catch (error) {
+    // It may have been taken under higher limits: a repeated request gets its run whatever they are by now.
+    const earlier = key && (await earlierRun(records, key));
+    if (earlier) return { run: earlier, replayed: true };
+    throw error;
+  }
   for (;;) {
     const run = await appendRun(records, fresh, { key, open_runs });
     if (run === 'too_many_open') throw queueFull(open_runs);

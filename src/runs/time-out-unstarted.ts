@@ -7,7 +7,7 @@ import { endUnstarted } from './end-run';
 /** Ends a run whose time was over before anybody could start it. One that was ended meanwhile is left as it is. */
 export async function timeOutUnstarted(
   db: Database,
-  { id: run_id, attempt, rules }: Pick<UnstartedRun, 'id' | 'attempt' | 'rules'>,
+  { id: run_id, attempt, rules }: UnstartedRun,
 ): Promise<void> {
   const limit = { kind: 'max_duration_s', value: rules.max_duration_s } as const;
   const event = { key: 'ended', type: 'run.timed_out', data: { limit } } as const;

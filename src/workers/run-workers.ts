@@ -144,6 +144,7 @@ function careForRuns(
 ): { close(): Promise<void> }[] {
   const temporal = { connection, namespace };
   const workflows = createRunWorkflows(temporal, queue);
+  const known = createKnownWorkflows(temporal);
   const onFault = (what: string, err: unknown) => log.warn({ err }, what);
   const onSettled: ReconcilerDeps['onSettled'] = ({ id: run_id, tenant, request_id, trace_id }, became) =>
     log.warn({ run_id, tenant, request_id, trace_id }, `Temporal had lost the run; ${LOST_RUN[became]}.`);
@@ -152,7 +153,7 @@ function careForRuns(
     lock: connectionOptions(url, 'longhaul reconciler'),
     workflows,
     closed: createClosedWorkflows(temporal, queue),
-    known: createKnownWorkflows(temporal),
+    known,
     onSettled,
     onFault,
   });
@@ -162,7 +163,7 @@ function careForRuns(
       { run_id, tenant, request_id, trace_id, err },
       'Temporal did not take the run; it is started later.',
     );
-  return [reconciler, new RunStarts({ db, url, workflows, onNotStarted, onFault })];
+  return [reconciler, new RunStarts({ db, url, workflows, known, onNotStarted, onFault })];
 }
 
 function shutDown(worker: Worker): void {

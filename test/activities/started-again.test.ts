@@ -1,7 +1,7 @@
 import { draftPlan } from '../../src/activities/draft-plan';
 import { readWishes } from '../../src/activities/read-wishes';
 import { useTool } from '../../src/activities/use-tool';
-import { noteStartedAgain } from '../../src/db/lost-runs';
+import { letGo, noteStartedAgain } from '../../src/db/lost-runs';
 import { cancelRun } from '../../src/runs/cancel';
 import { inExecution } from '../../src/runs/reopen';
 import type { Tool } from '../../src/tools/tool';
@@ -29,8 +29,10 @@ describe('a workflow that was started in the place of one that Temporal has lost
     const deps = depsWith(test_db.db, tools);
     return { deps, run_id: await plannedRun(deps, steps) };
   };
-  const startAgain = (run_id: string) =>
-    noteStartedAgain(test_db.db, { id: run_id, deadline_at: new Date(Date.now() + 60_000) }, 'e2');
+  const startAgain = async (run_id: string) => {
+    await letGo(test_db.db, { id: run_id, deadline_at: new Date(Date.now() + 60_000) });
+    await noteStartedAgain(test_db.db, run_id, 'e2');
+  };
   /** A step, as the new workflow asks for it. */
   const useAgain = (deps: ReturnType<typeof depsWith>, run_id: string, step_id: string) =>
     inExecution(deps.db, { run_id, execution: 'e2' }, () =>
@@ -89,11 +91,11 @@ describe('a workflow that was started in the place of one that Temporal has lost
       [pure('echo', async (input) => input)],
       [{ id: 'one', tool: 'echo' }],
     );
-    await startAgain(run_id);
     await cancelRun(
       { records: test_db.db, workflows: fakeWorkflows(), onNotWoken: () => undefined },
       { tenant: 'tenant', run_id, reason: null, actor: 'key_1' },
     );
+    await startAgain(run_id);
     const wishes = () =>
       inExecution(test_db.db, { run_id, execution: 'e2' }, () => readWishes(deps, { run_id }, 'e2'));
     expect(await wishes()).toMatchObject({ wish: 'cancel' });

@@ -1,14 +1,15 @@
 import { readWishes } from '../../src/activities/read-wishes';
-import { unheardRuns } from '../../src/db/lost-runs';
-import { adoptNamespace, forgetNamespace, rememberNamespace } from '../../src/db/temporal-namespace';
+import { ANY_NAMESPACE, adoptRuns, unheardRuns } from '../../src/db/lost-runs';
 import { LostRuns } from '../../src/runs/lost-runs';
 import { noteStarted } from '../../src/db/run-starts';
 import type { Tx } from '../../src/db/tx';
+import { cancelRun } from '../../src/runs/cancel';
+import { append } from '../../src/events/append';
 import { inExecution } from '../../src/runs/reopen';
 import { depsWith } from '../support/activities';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { fakeKnown, fakeWorkflows, type FakeKnown, type FakeWorkflows } from '../support/fakes';
-import { blocked, eventsOf, newRun, RULES, rowOf, typesOf } from '../support/runs';
+import { eventsOf, fact, newRun, RULES, rowOf, typesOf } from '../support/runs';
 
 describe('runs whose workflows Temporal has lost', () => {
   let test_db: TestDatabase;
@@ -34,7 +35,7 @@ describe('runs whose workflows Temporal has lost', () => {
   /** A run that was handed over and of which nothing was heard for two minutes. */
   async function quiet({
     status = 'running',
-    more = '',
+    more = null as string | null,
     lost = 'unknown' as 'unknown' | 'closed' | null,
     tenant = 'tenant',
     rules = RULES,
@@ -44,17 +45,25 @@ describe('runs whose workflows Temporal has lost', () => {
     else
       await test_db.db.query(`update runs set status = $2, execution = 'e' where id = $1`, [run_id, status]);
     await test_db.db.query(
-      `update runs set updated_at = now() - interval '2 minutes',
-         workflow_started_at = workflow_started_at - interval '2 minutes' ${more} where id = $1`,
+      `update runs set updated_at = now() - interval '2 minutes', temporal_namespace = 'first',
+         workflow_started_at = workflow_started_at - interval '2 minutes' where id = $1`,
       [run_id],
     );
+    if (more !== null) await test_db.db.query(`update runs set ${more} where id = $1`, [run_id]);
     if (lost !== null) known.lost.set(run_id, lost);
     return run_id;
   }
-  const LATE = `, deadline_at = now() - interval '2 minutes'`;
+  /** Its last sign is older than the whole time it has. */
+  const LATE = `updated_at = now() - (rules->>'max_duration_s')::float8 * interval '1 second' - interval '2 minutes'`;
   const looks = async (count: number) => {
-    for (let look = 0; look < count; look += 1) await runs.look();
+    for (let look = 0; look < count; look += 1) await runs.look(() => true);
   };
+  /** As if two more minutes had gone by since it was handed over. */
+  const age = (run_id: string) =>
+    test_db.db.query(
+      `update runs set workflow_started_at = workflow_started_at - interval '2 minutes' where id = $1`,
+      [run_id],
+    );
   const row = (run_id: string) => rowOf(test_db.db, run_id);
   const startedIds = () => workflows.started.map(({ id }) => id);
 
@@ -98,7 +107,7 @@ describe('runs whose workflows Temporal has lost', () => {
       `insert into wishes (id, run_id, tenant, attempt, kind, actor, reason) values ('wish_1', $1, 'tenant', 1, 'cancel', 'key_1', 'no')`,
       [run_id],
     );
-    await rememberNamespace(test_db.db, 'another');
+    known.namespace = 'another';
     await looks(2);
     expect(await row(run_id)).toMatchObject({ status: 'cancelled', attempt: 1 });
     expect((await eventsOf(test_db.db, run_id)).at(-1)).toMatchObject({
@@ -179,7 +188,7 @@ describe('runs whose workflows Temporal has lost', () => {
     const [one, two] = [await quiet(), await quiet()];
     await looks(1);
     known.away = true;
-    await expect(runs.look()).rejects.toThrow('away');
+    await expect(runs.look(() => true)).rejects.toThrow('away');
     known.away = false;
     workflows.refused.add(one);
     await looks(1);
@@ -187,17 +196,45 @@ describe('runs whose workflows Temporal has lost', () => {
       `Run ${one}, which Temporal has lost, could not be started again`,
     ]);
     expect(startedIds()).toEqual([two]);
-    expect(await row(one)).toMatchObject({ execution: 'e', past_executions: [] });
+    expect(await row(one)).toMatchObject({ execution: null, past_executions: ['e'], attempt: 1 });
     workflows.refused.clear();
+    await looks(2); // it has a minute to be heard of: the start may have been taken after all
+    expect(startedIds()).toEqual([two]);
+    await age(one);
     await looks(2);
     expect(startedIds()).toEqual([two, one]);
+    expect(await row(one)).toMatchObject({ execution: 'started', past_executions: ['e'] });
   });
 
   test('end when their time is over, where Temporal does not take them', async () => {
     const run_id = await quiet({ more: LATE });
     workflows.refused.add(run_id);
     await looks(2);
-    expect(await row(run_id)).toMatchObject({ status: 'timed_out' });
+    expect(await row(run_id)).toMatchObject({ status: 'running' }); // the start may have been taken after all
+    await age(run_id);
+    await looks(2);
+    expect(await row(run_id)).toMatchObject({ status: 'timed_out', attempt: 1 });
+    expect(settled).toEqual([[run_id, 'timed_out']]);
+  });
+
+  test('are not revived, nor is a wish to cancel them lost, by a start that Temporal takes late', async () => {
+    const [late, cancelled] = [await quiet({ more: LATE }), await quiet()];
+    for (const id of [late, cancelled]) workflows.refused.add(id);
+    await looks(2);
+    await age(late);
+    await cancelRun(
+      { records: test_db.db, workflows, onNotWoken: () => undefined },
+      { tenant: 'tenant', run_id: cancelled, reason: 'enough', actor: 'key_1' },
+    );
+    await looks(2);
+    const first = (run_id: string) =>
+      inExecution(test_db.db, { run_id, execution: 'taken late' }, () =>
+        readWishes(depsWith(test_db.db), { run_id }, 'taken late'),
+      );
+    expect(await first(cancelled)).toMatchObject({ wish: 'cancel' });
+    await first(late).catch(() => undefined);
+    expect(await row(late)).toMatchObject({ status: 'timed_out', attempt: 1 });
+    for (const id of [late, cancelled]) expect(await typesOf(test_db.db, id)).not.toContain('run.reopened');
   });
 
   test('whose workflow has closed without them are not started again, and end when their time is over', async () => {
@@ -211,10 +248,9 @@ describe('runs whose workflows Temporal has lost', () => {
   test('stay as they are where a workflow has closed between the look and the start', async () => {
     const run_id = await quiet();
     workflows.execution = null;
-    const before = await row(run_id);
     await looks(2);
     expect(startedIds()).toEqual([run_id]);
-    expect(await row(run_id)).toEqual(before);
+    expect(await row(run_id)).toMatchObject({ status: 'running', attempt: 1, execution: null });
     expect([settled, faults]).toEqual([[], []]);
   });
 
@@ -225,12 +261,9 @@ describe('runs whose workflows Temporal has lost', () => {
     expect(await row(run_id)).toMatchObject({ execution: 'e', past_executions: [] });
   });
 
-  describe('in another namespace than the one that is remembered', () => {
+  describe('in another namespace than the one they were started in', () => {
     const LEFT_ALONE = 'Runs that Temporal does not know are not started again';
-    beforeEach(async () => {
-      await looks(1); // the first one is remembered
-      known.namespace = 'second';
-    });
+    beforeEach(() => void (known.namespace = 'second'));
 
     test('are left alone, which is said once, until it is the right one', async () => {
       const run_id = await quiet();
@@ -238,14 +271,15 @@ describe('runs whose workflows Temporal has lost', () => {
       expect(faults).toEqual([
         {
           what: LEFT_ALONE,
-          why: 'Its namespace is second, and runs were started in first: if nobody carries runs out there any more, say `longhaul temporal adopt second`.',
+          why: 'Its namespace is second, and they were started in first: if nobody carries runs out there any more, say `longhaul temporal adopt second`.',
         },
       ]);
       expect([startedIds(), settled]).toEqual([[], []]);
       known.namespace = 'third';
       await looks(2);
       expect(faults).toHaveLength(2);
-      expect(await adoptNamespace(test_db.db, 'third')).toBe('first');
+      expect(await adoptRuns(test_db.db, 'third')).toBe(1);
+      expect(await adoptRuns(test_db.db, 'third')).toBe(0);
       await looks(2);
       expect(startedIds()).toEqual([run_id]);
       expect(faults).toHaveLength(2);
@@ -263,7 +297,10 @@ describe('runs whose workflows Temporal has lost', () => {
       const [late, young, just] = [
         await quiet({ status, more: LATE }),
         await quiet({ status }),
-        await quiet({ status, more: `, deadline_at = now() - interval '30 seconds'` }),
+        await quiet({
+          status,
+          more: `updated_at = now() - (rules->>'max_duration_s')::float8 * interval '1 second' - interval '30 seconds'`,
+        }),
       ];
       await looks(2);
       expect(await row(late)).toMatchObject({ status: 'timed_out', attempt: 1 });
@@ -279,8 +316,11 @@ describe('runs whose workflows Temporal has lost', () => {
       const rules = { ...RULES, max_wait_s: 30 };
       const over = await quiet({ status: 'waiting', more: LATE, rules });
       const waits = await quiet({ status: 'waiting', more: LATE });
+      // What the row says does not count the time that it has waited before.
+      const has_waited = await quiet({ more: `deadline_at = now() - interval '1 hour'` });
       await looks(2);
       expect(await row(waits)).toMatchObject({ status: 'waiting' });
+      expect(await row(has_waited)).toMatchObject({ status: 'running' });
       expect((await eventsOf(test_db.db, over)).at(-1)).toMatchObject({
         type: 'run.timed_out',
         data: { limit: { kind: 'max_wait_s', value: 30 } },
@@ -289,7 +329,7 @@ describe('runs whose workflows Temporal has lost', () => {
   });
 
   test('are not ended in the name of an execution that another one has replaced', async () => {
-    await rememberNamespace(test_db.db, 'another');
+    known.namespace = 'another';
     const run_id = await quiet({ more: `${LATE}, past_executions = '{e}'` }); // as one that is replaced while it is ended finds it
     await looks(2);
     expect(await row(run_id)).toMatchObject({ status: 'running' });
@@ -297,38 +337,64 @@ describe('runs whose workflows Temporal has lost', () => {
     expect(faults).toHaveLength(1); // of the namespace
   });
 
-  test('let the first activity of the new workflow wait until the run knows it, so that it is no Reset', async () => {
+  test('are known to the first activity of the new workflow before its start is noted, so that it is no Reset', async () => {
     const run_id = await quiet();
-    let activity: Promise<unknown> | undefined;
     workflows.start = async () => {
       const at = { run_id, execution: 'e2' };
-      const deps = depsWith(test_db.db);
-      activity = inExecution(test_db.db, at, () => readWishes(deps, { run_id }, 'e2'));
-      await blocked(test_db.owner, 1);
+      const wishes = inExecution(test_db.db, at, () => readWishes(depsWith(test_db.db), { run_id }, 'e2'));
+      expect(await wishes).toMatchObject({ wish: null });
       return 'e2';
     };
     await looks(2);
-    expect(await activity).toMatchObject({ wish: null });
     expect(await row(run_id)).toMatchObject({ attempt: 1, execution: 'e2', past_executions: ['e'] });
     expect(await typesOf(test_db.db, run_id)).not.toContain('run.reopened');
   });
-});
 
-describe('the namespace of Temporal that is remembered', () => {
-  let test_db: TestDatabase;
-  beforeEach(async () => void (test_db = await createTestDatabase()));
-  afterEach(() => test_db.drop());
+  test('take nothing more from an execution that they have let go of, also where it had looked before', async () => {
+    const run_id = await quiet();
+    await looks(2);
+    const stale = append(test_db.db, run_id, {
+      attempt: 1,
+      events: [fact('late')],
+      change: { execution: 'e' },
+    });
+    await expect(stale).rejects.toMatchObject({ code: 'superseded' });
+    expect(await row(run_id)).toMatchObject({ execution: 'started' });
+  });
 
-  test('is that of the first comer, also where several come at once, until another one is adopted or it is forgotten', async () => {
-    const { db } = test_db;
-    const ids = Array.from({ length: 8 }, (_, n) => `id_${n}`);
-    const [first, ...same] = await Promise.all(ids.map((id) => rememberNamespace(db, id)));
-    expect(ids).toContain(first);
-    expect(new Set(same)).toEqual(new Set([first]));
-    expect(await rememberNamespace(db, 'late')).toBe(first);
-    expect(await adoptNamespace(db, 'adopted')).toBe(first);
-    expect(await rememberNamespace(db, 'late')).toBe('adopted');
-    await forgetNamespace(db);
-    expect(await adoptNamespace(db, 'again')).toBeNull();
+  test('that belong to whichever Temporal answers are started again', async () => {
+    const run_id = await quiet();
+    await adoptRuns(test_db.db, ANY_NAMESPACE);
+    known.namespace = 'second';
+    await looks(2);
+    expect(startedIds()).toEqual([run_id]);
+  });
+
+  test('of which it is not known where they were started belong to the Temporal that is found to have them', async () => {
+    const run_id = await quiet({ lost: null, more: 'temporal_namespace = null' });
+    known.lost.set(run_id, 'unknown');
+    await looks(2);
+    expect([startedIds(), faults.length]).toEqual([[], 1]);
+    known.lost.delete(run_id);
+    await looks(1);
+    expect(await row(run_id)).toMatchObject({ temporal_namespace: 'first' });
+    known.lost.set(run_id, 'unknown');
+    await looks(2);
+    expect(startedIds()).toEqual([run_id]);
+  });
+
+  test('are left to the next look where this one has no time any more, to ask about them or to settle them', async () => {
+    const ids: string[] = [];
+    for (let n = 0; n < 25; n += 1) ids.push(await quiet());
+    for (const asked of [10, 20]) {
+      let left = 1;
+      await runs.look(() => left-- > 0);
+      expect([known.asked.length, startedIds()]).toEqual([asked, []]);
+    }
+    await looks(1);
+    expect(new Set(known.asked)).toEqual(new Set(ids));
+    expect(startedIds()).toHaveLength(10);
+    await looks(2);
+    expect([...startedIds()].sort()).toEqual([...ids].sort());
   });
 });

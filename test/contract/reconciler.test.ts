@@ -119,7 +119,7 @@ describe('the reconciler', () => {
     await test_db.db.query(`update runs set status = 'running', execution = 'e' where id = $1`, [run_id]);
     closed.away = true;
     begin();
-    await eventually(() => faults.includes('The reconciler could not look'));
+    await eventually(() => faults.includes('The reconciler could not look for closed workflows'));
     closed.away = false;
     closed.listed.set(run_id, new Date());
     closed.newest.set(run_id, { execution: 'e', reason: null });

@@ -4,7 +4,7 @@ import { openListener } from '../../src/events/listener';
 import { RunStarts } from '../../src/runs/run-starts';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
-import { fakeWorkflows, type FakeWorkflows } from '../support/fakes';
+import { fakeKnown, fakeWorkflows, type FakeWorkflows } from '../support/fakes';
 import { RESTART, repeat, repeatable } from '../support/reruns';
 import { newRun, rowOf, typesOf } from '../support/runs';
 
@@ -35,6 +35,7 @@ describe('the starts of runs', () => {
       db,
       url,
       workflows: of,
+      known: fakeKnown(),
       onNotStarted: ({ id }) => void notStarted.push(id),
       onFault: (what) => void faults.push(what),
     });
@@ -100,7 +101,7 @@ describe('the starts of runs', () => {
     ];
     await set(over, `status = 'cancelled'`);
     await set(marked, 'workflow_started_at = now()');
-    const claim = async () => (await claimUnstartedRuns(test_db.db, 10)).map(({ id }) => id);
+    const claim = async () => (await claimUnstartedRuns(test_db.db, 10, null)).map(({ id }) => id);
     expect([await claim(), await claim()]).toEqual([[due], []]);
   });
 

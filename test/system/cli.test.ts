@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers';
 import { Client } from 'pg';
 import { startApiServer, type ApiServer } from '../support/api-server';
 import { eventually } from '../support/eventually';
+import { newRun } from '../support/runs';
 
 const BIN = join(__dirname, '..', '..', 'bin', 'longhaul.cjs');
 
@@ -132,18 +133,17 @@ test('the schema is checked and brought up to date', async () => {
   }
 });
 
-test('another Temporal is said to be the right one', async () => {
-  const remembered = async () => {
-    const rows = await api.database.db.query<{ id: string }>('select id from temporal_namespace');
-    return rows.map(({ id }) => id);
-  };
-  expect(await longhaul('temporal adopt first')).toEqual({
-    code: 0,
-    out: '',
-    err: 'It is first now; before, it was none.\n',
-  });
-  expect((await longhaul('temporal adopt second')).err).toBe('It is second now; before, it was first.\n');
-  expect((await longhaul('temporal adopt second')).err).toBe('It was second already.\n');
-  expect(await remembered()).toEqual(['second']);
-  expect((await longhaul('temporal adopt')).code).toBe(2);
+test('open runs are said to belong to another Temporal', async () => {
+  const id = '0f3c0e9b-6f1e-4b0e-9d0c-3f2f3c1f7a55';
+  const run_id = await newRun(api.database.db, { tenant: 'adopted' });
+  const adopted = await longhaul(`temporal adopt ${id.toUpperCase()}`);
+  expect(adopted).toMatchObject({ code: 0, out: '' });
+  expect(adopted.err).toMatch(
+    /^\d+ open runs that belonged to another namespace belong to 0f3c0e9b-\S+ now\.\n$/,
+  );
+  const rows = await api.database.db.query('select temporal_namespace from runs where id = $1', [run_id]);
+  expect(rows).toEqual([{ temporal_namespace: id }]);
+  expect((await longhaul(`temporal adopt ${id}`)).err).toMatch(/^0 open runs/);
+  for (const wrong of ['temporal adopt', 'temporal adopt default'])
+    expect((await longhaul(wrong)).code).toBe(2);
 });
