@@ -296,6 +296,16 @@ describe('ending a run', () => {
     expect(await stepOf(test_db.db, run_id, 'one', 2)).toMatchObject({ status: 'completed' });
   });
 
+  test('in the name of no execution ends none but a run that no execution has', async () => {
+    const run_id = await newRun(test_db.db);
+    const end = () => endRun(test_db.db, { run_id, ending: TIMED_OUT }, null);
+    await test_db.db.query(`update runs set execution = 'e' where id = $1`, [run_id]);
+    await expect(end()).rejects.toMatchObject({ code: 'superseded' });
+    await test_db.db.query('update runs set execution = null where id = $1', [run_id]);
+    expect(await end()).toEqual({ status: 'timed_out' });
+    expect(await rowOf(test_db.db, run_id)).toMatchObject({ execution: null, phase: null });
+  });
+
   test('waits for a skip under way and sees what it decided', async () => {
     const deps = depsWith(test_db.db, [ECHO, BROKEN]);
     const run_id = await plannedRun(deps, [

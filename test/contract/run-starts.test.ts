@@ -71,6 +71,7 @@ describe('the starts of runs', () => {
       origin: { type: 'api' },
       deadline_at: expect.any(Date) as Date,
     });
+    expect(await rowOf(test_db.db, runs[0]!)).toMatchObject({ temporal_namespace: 'first' });
     expect(faults).toEqual([]);
   });
 

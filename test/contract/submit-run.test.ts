@@ -69,6 +69,17 @@ describe('submitting a run', () => {
     expect(await runsOf()).toHaveLength(1);
   });
 
+  test('gives its run to a repeated request also where the limits of today would refuse it', async () => {
+    const body = { goal: 'one', budget: { max_steps: 8 } };
+    const first = await submit(body, 'key');
+    const rules = { ...RULES, max_steps: 4 };
+    const deps = { records: test_db.db, rules, open_runs: 1_000, forecastAnswer: () => null };
+    const repeated = (idempotency_key: string) =>
+      submitRun(deps, { tenant, body, idempotency_key, request_id: null, trace_id: null });
+    expect(await repeated('key')).toMatchObject({ replayed: true, run: { id: first.run.id } });
+    await expect(repeated('new')).rejects.toMatchObject({ code: 'invalid_request' });
+  });
+
   test('takes the same fields in another order as the same body', async () => {
     const first = await submit({ goal: 'one', metadata: { a: '1', b: '2' } }, 'key');
     const again = await submit({ metadata: { b: '2', a: '1' }, goal: 'one' }, 'key');
