@@ -1,6 +1,6 @@
 import { inheritedEnvironment } from '../config';
-import { screenOf } from '../watch/screen';
 import { onSignals } from '../dev/signals';
+import { screenOf } from '../watch/screen';
 import { EXIT } from './exit';
 import { runProgram } from './program';
 

@@ -1,8 +1,8 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { openDatabase } from '../db/database';
-import { migrate } from '../db/migrate';
 import { ANY_NAMESPACE, adoptRuns } from '../db/lost-runs';
+import { migrate } from '../db/migrate';
 import { clearLeftOver, startChild, type Child } from './child';
 import { prepareHome } from './home';
 import { keepServer } from './keep-servers';
@@ -177,12 +177,8 @@ async function migrateSchema(url: string, { env, log }: Start): Promise<void> {
 
 /** Where both stores are of this stack, its Temporal is the right one whatever became of its file: no run is carried out elsewhere. */
 async function trustTemporal(url: string, { env }: Start): Promise<void> {
-  if (
-    [givenValue(env, 'DATABASE_URL'), givenValue(env, 'TEMPORAL_ADDRESS')].some(
-      (given) => given !== undefined,
-    )
-  )
-    return;
+  const given = givenValue(env, 'DATABASE_URL') ?? givenValue(env, 'TEMPORAL_ADDRESS');
+  if (given !== undefined) return;
   const db = openDatabase({ url, pool: 1, name: 'longhaul start' });
   await adoptRuns(db, ANY_NAMESPACE).finally(() => db.close());
 }

@@ -3,12 +3,15 @@ import { Client, WorkflowNotFoundError, type ClientOptions } from '@temporalio/c
 /** Longest wait for Temporal, milliseconds. What it does not say in that time is asked again later. */
 const CALL_TIMEOUT_MS = 2_000;
 
+/** How the newest workflow of a run stands. */
+export type Standing = 'open' | 'closed' | 'unknown';
+
 /** Whether Temporal knows workflows of ours, and which Temporal that is. */
 export interface KnownWorkflows {
   /** What it calls the namespace: one that was made anew has another id under the same name. @throws when it does not answer in time */
   namespaceId(): Promise<string>;
-  /** How the newest workflow of a run stands. @throws as `namespaceId`, and where there is no such namespace */
-  standingOf(run_id: string): Promise<'open' | 'closed' | 'unknown'>;
+  /** @throws as `namespaceId`, and where there is no such namespace */
+  standingOf(run_id: string): Promise<Standing>;
 }
 
 /** The port over a connection to Temporal. */

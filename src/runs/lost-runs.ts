@@ -1,5 +1,5 @@
 import { ANY_NAMESPACE, noteNamespace, unheardRuns, type RunPlace, type UnheardRun } from '../db/lost-runs';
-import type { KnownWorkflows } from './known-workflows';
+import type { KnownWorkflows, Standing } from './known-workflows';
 import { settleLost, type LostRunDeps, type Settled } from './settle-lost';
 
 /** Runs that one look takes of those that are to be gone round. */
@@ -19,7 +19,7 @@ export interface LostRunsDeps extends LostRunDeps {
 }
 
 /** What Temporal says of the workflows of runs. */
-type Standings = ReadonlyMap<string, Awaited<ReturnType<KnownWorkflows['standingOf']>>>;
+type Standings = ReadonlyMap<string, Standing>;
 
 /**
  * Looks for runs whose workflows are not there: Temporal's store was wiped, or restored from an older backup. Each look takes the next ones
@@ -50,9 +50,14 @@ export class LostRuns {
    */
   async look(goOn: () => boolean): Promise<void> {
     const { db, known } = this.deps;
-    const namespace_id = await known.namespaceId();
     const next = await unheardRuns(db, this.at, AT_ONCE);
-    const standings = await this.ask([...this.suspects, ...next.map(({ id }) => id)], goOn);
+    const ids = [...new Set([...this.suspects, ...next.map(({ id }) => id)])];
+    if (ids.length === 0) {
+      this.at = START;
+      return;
+    }
+    const namespace_id = await known.namespaceId();
+    const standings = await this.ask(ids, goOn);
     // Another one may have come in its place meanwhile, and then it is not clear which of them has said what.
     if ((await known.namespaceId()) !== namespace_id) return;
     const found = [...standings.keys()];
@@ -71,10 +76,9 @@ export class LostRuns {
   }
 
   private async ask(ids: string[], goOn: () => boolean): Promise<Standings> {
-    const standings = new Map<string, 'open' | 'closed' | 'unknown'>();
-    const all = [...new Set(ids)];
-    for (let at = 0; at < all.length && goOn(); at += ASKED_TOGETHER) {
-      const some = all.slice(at, at + ASKED_TOGETHER);
+    const standings = new Map<string, Standing>();
+    for (let at = 0; at < ids.length && goOn(); at += ASKED_TOGETHER) {
+      const some = ids.slice(at, at + ASKED_TOGETHER);
       const answers = await Promise.all(some.map((id) => this.deps.known.standingOf(id)));
       some.forEach((id, i) => standings.set(id, answers[i]!));
     }
